@@ -1,0 +1,10 @@
+/** GET /errors */
+import { type Endpoint, json } from './endpoint.ts'
+
+/** The newest failures. */
+export const errors: Endpoint = {
+  method: 'GET',
+  path: '/errors',
+  summary: 'recent errors, newest first',
+  handle: ({ gateway }) => json({ errors: gateway.recentErrors() }),
+}
