@@ -118,7 +118,12 @@ function renderKeys(schema: SchemaNode, prefix: string): string[] {
 }
 
 function renderRow(name: string, schema: SchemaNode, isRequired: boolean): string {
-  const cells = [`\`${name}\``, renderValue(schema), renderDefault(schema, isRequired), schema.description ?? '']
+  const cells = [
+    `\`${name}\``,
+    renderValue(schema),
+    renderDefault(schema, isRequired),
+    schema.description ?? '',
+  ]
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
 }
 
@@ -126,11 +131,15 @@ function renderDefault(schema: SchemaNode, isRequired: boolean): string {
   if (isRequired) return '**required**'
   if (schema.defaultNote !== undefined) return schema.defaultNote
   if (schema.default === undefined || isEmptyMapping(schema.default)) return '–'
-  return schema.default === '' ? 'empty' : `\`${typeof schema.default === 'string' ? schema.default : JSON.stringify(schema.default)}\``
+  return schema.default === ''
+    ? 'empty'
+    : `\`${typeof schema.default === 'string' ? schema.default : JSON.stringify(schema.default)}\``
 }
 
 function isEmptyMapping(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length === 0
+  return (
+    typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length === 0
+  )
 }
 
 function renderValue(schema: SchemaNode): string {
@@ -153,5 +162,7 @@ function renderValue(schema: SchemaNode): string {
 
 function renderRange({ minimum, maximum }: SchemaNode): string {
   if (minimum === undefined) return 'integer'
-  return maximum === undefined || maximum === 2 ** 31 - 1 ? `integer from ${minimum}` : `integer ${minimum} … ${maximum}`
+  return maximum === undefined || maximum === 2 ** 31 - 1
+    ? `integer from ${minimum}`
+    : `integer ${minimum} … ${maximum}`
 }

@@ -43,7 +43,8 @@ const FLAGS: readonly (readonly [flag: string, meaning: string])[] = [
 export function renderErrorsPage(): string {
   const known = new Set(FLAGS.map(([flag]) => flag))
   const unknown = ERROR_CODES.filter((code) => !known.has(ERRORS[code].flag))
-  if (unknown.length > 0) throw new Error(`FLAGS of scripts/doc-errors.ts lacks the flags of ${unknown.join(', ')}`)
+  if (unknown.length > 0)
+    throw new Error(`FLAGS of scripts/doc-errors.ts lacks the flags of ${unknown.join(', ')}`)
   const rows = ERROR_CODES.map(renderRow).join('\n')
   const flags = FLAGS.map(([flag, meaning]) => `| \`${flag}\` | ${meaning} |`).join('\n')
   return `${INTRODUCTION}

@@ -1,0 +1,184 @@
+/** The command line: what there is to call, with which options, and its help. Each command is loaded when it is called. */
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { EXIT_CODE_HELP, ExitCode } from './exit-codes.ts'
+import type { FilterNewOptions, MmtpCallOptions } from './options.ts'
+import { DEFAULT_CONFIG } from './quick-run.ts'
+
+/** Where help and complaints go. */
+export interface Streams {
+  readonly out: (text: string) => void
+  readonly err: (text: string) => void
+}
+
+const PROCESS_STREAMS: Streams = {
+  out: (text) => process.stdout.write(text),
+  err: (text) => process.stderr.write(text),
+}
+
+/** Runs one command line (without `node` and the script) and returns the exit code. A command that serves on returns when it ends. */
+export async function main(args: readonly string[], streams: Streams = PROCESS_STREAMS): Promise<number> {
+  let code: number = ExitCode.Ok
+  const program = createProgram(streams, (result) => {
+    code = result
+  })
+  try {
+    await program.parseAsync(args, { from: 'user' })
+    return code
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.Ok : ExitCode.Usage
+    streams.err(`meshgate: ${error instanceof Error ? error.message : String(error)}\n`)
+    return ExitCode.Failure
+  }
+}
+
+type Finish = (code: number) => void
+
+/** Builds the program; `finish` gets the exit code of the command that ran. */
+function createProgram(streams: Streams, finish: Finish): Command {
+  const program = new Command('meshgate')
+    .description('A sidecar mesh gateway: Mmtp and HTTP in and out, through an ordered chain of filters.')
+    .version(readVersion(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .helpCommand('help [command]', 'print help for a command')
+    .showSuggestionAfterError()
+    .showHelpAfterError('(--help shows how)')
+    .configureOutput({ writeOut: streams.out, writeErr: streams.err })
+    .exitOverride()
+  addRun(program, finish)
+  addCheck(program, finish)
+  addSchema(program, finish)
+  addFilter(program, finish)
+  addMmtp(program, finish)
+  program.addHelpText(
+    'after',
+    examples(['meshgate check meshgate.yaml', 'meshgate run -c meshgate.yaml', 'meshgate help mmtp call']) +
+      exitCodes(),
+  )
+  return program
+}
+
+function addRun(program: Command, finish: Finish): void {
+  program
+    .command('run')
+    .summary('run the gateway')
+    .description(
+      'Runs the gateway. Changes of the file are taken over while it runs; SIGTERM and SIGINT drain it.',
+    )
+    .option('-c, --config <file>', 'the configuration', DEFAULT_CONFIG)
+    .option('--no-watch', 'do not follow changes of the file; SIGHUP still loads it')
+    .addHelpText(
+      'after',
+      examples(['meshgate run', 'meshgate run -c /etc/meshgate/meshgate.yaml']) + exitCodes(),
+    )
+    .action(async (options: { config: string; watch: boolean }) => {
+      const { run } = await import('./run.ts')
+      finish(await run(options))
+    })
+}
+
+function addCheck(program: Command, finish: Finish): void {
+  program
+    .command('check')
+    .summary('check a configuration')
+    .description(
+      'Prints every problem of a configuration with line, column, what is wrong and what would be right.',
+    )
+    .argument('<file>', 'the configuration')
+    .option('--json', 'print the result as JSON')
+    .addHelpText(
+      'after',
+      examples(['meshgate check meshgate.yaml', 'meshgate check --json meshgate.yaml']) + exitCodes(),
+    )
+    .action(async (file: string, options: { json?: boolean }) => {
+      const { check } = await import('./check.ts')
+      finish(await check(file, options))
+    })
+}
+
+function addSchema(program: Command, finish: Finish): void {
+  program
+    .command('schema')
+    .summary('print the JSON Schema of the configuration')
+    .description(
+      'Prints the JSON Schema of the configuration with the options of every built-in filter, for editors.',
+    )
+    .addHelpText('after', examples(['meshgate schema > meshgate.schema.json']) + exitCodes())
+    .action(async () => {
+      const { schema } = await import('./schema.ts')
+      finish(schema())
+    })
+}
+
+function addFilter(program: Command, finish: Finish): void {
+  program
+    .command('filter')
+    .summary('write filters')
+    .description('Helps to write filters.')
+    .command('new')
+    .summary('make a filter')
+    .description('Makes a working filter and its test, to be changed into your own.')
+    .argument('<name>', 'its name: lower case words joined by "-"')
+    .option('-d, --dir <folder>', 'where to write it', 'filters')
+    .option('-f, --force', 'overwrite files that are there')
+    .addHelpText(
+      'after',
+      examples(['meshgate filter new tenant', 'meshgate filter new tenant --dir gateway/filters']) +
+        exitCodes(),
+    )
+    .action(async (name: string, options: FilterNewOptions) => {
+      const { filterNew } = await import('./filter-new.ts')
+      finish(await filterNew(name, options))
+    })
+}
+
+function addMmtp(program: Command, finish: Finish): void {
+  program
+    .command('mmtp')
+    .summary('speak Mmtp')
+    .description('Speaks Mmtp from the command line.')
+    .command('call')
+    .summary('call an operation')
+    .description('Calls an operation over Mmtp and prints the answer.')
+    .argument('<address>', 'host:port or unix:/path')
+    .argument('<operation>', 'its name, such as demo.order.create')
+    .option('-d, --data <json>', 'the body')
+    .option('-H, --header <name: value>', 'a header; may be repeated', collect, [])
+    .option('-t, --deadline <duration>', 'time for each call, such as 3s')
+    .option('-n, --repeat <count>', 'how many calls', wholeNumber, 1)
+    .option('-p, --concurrency <count>', 'how many of them at once on the one connection', wholeNumber, 1)
+    .option('-v, --verbose', 'print the headers of the answer too')
+    .addHelpText(
+      'after',
+      examples([
+        `meshgate mmtp call 127.0.0.1:15002 demo.order.create --data '{"sku":"a-1","count":2}'`,
+        'meshgate mmtp call 127.0.0.1:15002 demo.echo -d 1 -H "x-user: ada" --deadline 3s --repeat 1000 -p 64',
+      ]) + exitCodes(),
+    )
+    .action(async (address: string, operation: string, options: MmtpCallOptions) => {
+      const { mmtpCall } = await import('./mmtp-call.ts')
+      finish((await mmtpCall(address, operation, options)) ?? ExitCode.Ok)
+    })
+}
+
+function collect(value: string, previous: readonly string[]): string[] {
+  return [...previous, value]
+}
+
+function wholeNumber(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('Give a whole number from 1 on.')
+  return Number(text)
+}
+
+function examples(lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  ${line}\n`).join('')}`
+}
+
+function exitCodes(): string {
+  return `\nExit codes:\n${EXIT_CODE_HELP.map(([code, meaning]) => `  ${String(code).padEnd(3)} ${meaning}\n`).join('')}`
+}
+
+function readVersion(): string {
+  const file = new URL('../../package.json', import.meta.url)
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
+}
