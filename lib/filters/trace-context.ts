@@ -1,0 +1,138 @@
+/** Gives every exchange trace ids: passes on those that came, makes those that did not. */
+import type { Exchange } from '../core/exchange.ts'
+import type { Filter, FilterDefinition, FilterServices } from '../core/filter.ts'
+import type { Headers } from '../core/message.ts'
+import { Sampler } from './sampler.ts'
+import {
+  isSofaRpcId,
+  isSofaTraceId,
+  parseTraceParent,
+  SofaTraceIds,
+  spanIdOf,
+  TraceParentPool,
+  traceIdOf,
+} from './trace-ids.ts'
+
+/** Options of `trace-context`. */
+export const traceContextSchema = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    formats: {
+      type: 'array',
+      items: { enum: ['w3c', 'sofa'] },
+      minItems: 1,
+      default: ['w3c', 'sofa'],
+      description: 'Which kinds of ids are read and made; the first one is what logs show',
+    },
+    trust: {
+      enum: [true, false, 'listener'],
+      default: true,
+      description: 'Whether ids that came are passed on; `listener`: on trusted listeners only',
+    },
+    sample: {
+      type: 'number',
+      minimum: 0,
+      maximum: 1,
+      default: 1,
+      description: 'Fraction of the new W3C traces that are marked as sampled',
+    },
+  },
+} as const
+
+interface Options {
+  readonly formats?: readonly ('w3c' | 'sofa')[]
+  readonly trust?: boolean | 'listener'
+  readonly sample?: number
+}
+
+/** The `trace-context` filter. */
+export const traceContext: FilterDefinition<Options> = {
+  schema: traceContextSchema,
+  perRoute: false,
+  create: (options, services) => new TraceContext(options, services),
+}
+
+const HTTP_TRACE_ID = 'sofa-traceid'
+const HTTP_RPC_ID = 'sofa-rpcid'
+const MMTP_TRACE_ID = 'trace-id'
+const MMTP_RPC_ID = 'rpc-id'
+
+// A proxy is no party to the trace: it takes no rpc number and no span of its own, so that the callee's span hangs
+// below the caller's and not below one that nobody reports.
+class TraceContext implements Filter {
+  readonly name: string
+  readonly #hasW3c: boolean
+  readonly #hasSofa: boolean
+  readonly #isSofaFirst: boolean
+  readonly #trust: boolean | 'listener'
+  readonly #sampler: Sampler | null
+  readonly #sampled = new TraceParentPool('01')
+  readonly #unsampled = new TraceParentPool('00')
+  readonly #sofaIds: SofaTraceIds
+
+  constructor(options: Options, services: FilterServices) {
+    const formats = options.formats ?? ['w3c', 'sofa']
+    this.name = services.name
+    this.#hasW3c = formats.includes('w3c')
+    this.#hasSofa = formats.includes('sofa')
+    this.#isSofaFirst = formats[0] === 'sofa'
+    this.#trust = options.trust ?? true
+    this.#sampler = options.sample === undefined || options.sample === 1 ? null : new Sampler(options.sample)
+    this.#sofaIds = new SofaTraceIds(services.clock)
+  }
+
+  onRequest(exchange: Exchange): void {
+    const isTrusted = this.#trust === 'listener' ? exchange.listener.trusted : this.#trust
+    const headers = exchange.request.headers
+    if (this.#hasW3c) this.#applyW3c(exchange, headers, isTrusted)
+    if (!this.#hasSofa) return
+    if (exchange.request.protocol === 'mmtp') {
+      this.#applySofa(exchange, headers, isTrusted, MMTP_TRACE_ID, MMTP_RPC_ID)
+    } else {
+      this.#applySofa(exchange, headers, isTrusted, HTTP_TRACE_ID, HTTP_RPC_ID)
+    }
+  }
+
+  #applyW3c(exchange: Exchange, headers: Headers, isTrusted: boolean): void {
+    const header = headers.get('traceparent')
+    const parent = header === null || !isTrusted ? null : parseTraceParent(header)
+    if (parent !== null) {
+      exchange.traceId = parent.traceId
+      exchange.spanId = parent.spanId
+      if (parent.header !== header) headers.set('traceparent', parent.header)
+      return
+    }
+    const isSampled = this.#sampler === null || this.#sampler.take()
+    const made = (isSampled ? this.#sampled : this.#unsampled).next()
+    exchange.traceId = traceIdOf(made)
+    exchange.spanId = spanIdOf(made)
+    put(headers, 'traceparent', made, header === null)
+    // A tracestate belongs to the traceparent that it came with.
+    if (headers.has('tracestate')) headers.remove('tracestate')
+  }
+
+  #applySofa(
+    exchange: Exchange,
+    headers: Headers,
+    isTrusted: boolean,
+    traceName: string,
+    rpcName: string,
+  ): void {
+    const came = headers.get(traceName)
+    const isKnown = isTrusted && came !== null && isSofaTraceId(came)
+    const traceId = isKnown ? came : this.#sofaIds.next()
+    const rpcCame = headers.get(rpcName)
+    const rpcId = isKnown && rpcCame !== null && isSofaRpcId(rpcCame) ? rpcCame : '0'
+    if (!isKnown) put(headers, traceName, traceId, came === null)
+    if (rpcCame !== rpcId) put(headers, rpcName, rpcId, rpcCame === null)
+    exchange.rpcId = rpcId
+    if (this.#isSofaFirst || !this.#hasW3c) exchange.traceId = traceId
+  }
+}
+
+/** Adding spares the search for old values, where the caller knows that there are none. */
+function put(headers: Headers, name: string, value: string, isAbsent: boolean): void {
+  if (isAbsent) headers.add(name, value)
+  else headers.set(name, value)
+}
