@@ -1,0 +1,187 @@
+/** Turns the parts of an accepted configuration into the options of the objects that serve it. */
+import path from 'node:path'
+import type { ClusterConfig, Config, ListenerConfig, RouteConfig } from './config/config.ts'
+import type { ClientCodecOptions, ServerCodecOptions } from './core/codec.ts'
+import type { Exchange } from './core/exchange.ts'
+import type { Destination, Route } from './core/route.ts'
+import type { ScopeStats } from './core/services.ts'
+import { compileField, type FieldContext } from './filters/fields.ts'
+import { parseAddress } from './net/address.ts'
+import { LISTENER_PROTOCOLS, PROTOCOLS } from './protocols/index.ts'
+import { RuleError } from './router/pattern.ts'
+import { compileRedirect } from './router/redirect.ts'
+import { compilePathRewrite } from './router/rewrite.ts'
+import { ruleProblems } from './router/rule.ts'
+import { WeightedChoice } from './router/weights.ts'
+import type { ListenerOptions } from './server/listener.ts'
+import type { ClusterOptions } from './upstream/cluster.ts'
+
+/** What a listener's configuration means. */
+export function listenerOptions(config: ListenerConfig, cell: string): ListenerOptions {
+  const codec: ServerCodecOptions = {
+    maxHeadBytes: config.limits.head,
+    maxHeaders: config.limits.headers,
+    maxUriBytes: config.limits.uri,
+    maxBodyBytes: config.limits.body,
+    headerTimeoutMs: config.timeouts.header,
+    idleTimeoutMs: config.timeouts.idle,
+    forwarded: config.forwarded,
+    operationPath: config.operationPath,
+    trusted: config.trusted,
+    maxStreams: config.maxStreams,
+    cell,
+  }
+  return {
+    name: config.name,
+    protocol: LISTENER_PROTOCOLS[config.protocol] as ListenerOptions['protocol'],
+    acceptor: {
+      address: parseAddress(config.address),
+      maxConnections: config.maxConnections,
+      proxyProtocol: config.proxyProtocol,
+      headerTimeoutMs: config.timeouts.header,
+    },
+    codec,
+  }
+}
+
+/** What a cluster's configuration means. */
+export function clusterOptions(config: ClusterConfig, cell: string): ClusterOptions {
+  const codec: ClientCodecOptions = {
+    maxHeadBytes: config.limits.head,
+    maxHeaders: config.limits.headers,
+    maxBodyBytes: config.limits.body,
+    idleTimeoutMs: config.timeouts.idle,
+    maxStreams: config.maxStreams,
+    maxRequests: config.maxRequestsPerConnection,
+    cell,
+  }
+  return {
+    name: config.name,
+    protocol: PROTOCOLS[config.protocol],
+    endpoints: config.endpoints.map(({ address, weight }) => ({ address: parseAddress(address), weight })),
+    balancer: config.balancer,
+    codec,
+    connectTimeoutMs: config.timeouts.connect,
+    queueTimeoutMs: config.limits.queueTimeout,
+    maxConnections: config.limits.connections,
+    sharedConnections: config.connectionsPerEndpoint,
+    maxPending: config.limits.pending,
+    dnsRefreshMs: config.dns.refresh,
+  }
+}
+
+/** What the routes need beside their configuration. */
+export interface RouteParts {
+  readonly index: number
+  /** Compiled filters, opaque. */
+  readonly chain: unknown
+  readonly fields: FieldContext
+  cluster(name: string): Destination
+  /** Finds or makes the stats of a route by its name. */
+  stats(name: string): ScopeStats
+}
+
+/** A route ready to serve. Its stats are made by the first exchange, so that thousands of routes cost nothing. */
+class CompiledRoute implements Route {
+  readonly name: string
+  readonly index: number
+  readonly pick: Route['pick']
+  readonly redirect: Route['redirect']
+  readonly timeoutMs: number
+  readonly perTryTimeoutMs: number
+  readonly rewritePath: Route['rewritePath']
+  readonly rewriteAuthority: string | null
+  readonly translation: Route['translation']
+  readonly hashKey: Route['hashKey']
+  readonly chain: unknown
+  readonly #makeStats: (name: string) => ScopeStats
+  #stats: ScopeStats | null = null
+
+  constructor(name: string, config: RouteConfig, parts: RouteParts) {
+    const { to, rewrite } = config
+    this.name = name
+    this.index = parts.index
+    this.pick = to.redirect === null ? destinationPicker(config, parts) : null
+    this.redirect =
+      to.redirect === null ? null : compileRedirect(to.redirect, config.match.path)
+    this.timeoutMs = config.timeout
+    this.perTryTimeoutMs = config.perTryTimeout
+    this.rewritePath = hasPathRewrite(rewrite) ? compilePathRewrite(rewrite, config.match.path) : null
+    this.rewriteAuthority = rewrite?.host ?? null
+    this.translation = to.translation
+    this.hashKey = config.hashKey === undefined ? null : hashKeyReader(config.hashKey, parts.fields)
+    this.chain = parts.chain
+    this.#makeStats = parts.stats
+  }
+
+  get stats(): ScopeStats {
+    this.#stats ??= this.#makeStats(this.name)
+    return this.#stats
+  }
+}
+
+/** Makes the route that `config` describes. Throws `RuleError` for a rewrite or redirect that cannot be compiled. */
+export function createRoute(name: string, config: RouteConfig, parts: RouteParts): Route {
+  return new CompiledRoute(name, config, parts)
+}
+
+/** What is wrong with a route's rules; keys count from the route. */
+export function routeProblems(route: RouteConfig): { key: readonly string[]; message: string }[] {
+  const problems = ruleProblems(route.match).map(({ key, message }) => ({ key: ['match', ...key], message }))
+  const attempt = (at: readonly string[], compile: () => unknown): void => {
+    try {
+      compile()
+    } catch (error) {
+      if (!(error instanceof RuleError)) throw error
+      problems.push({ key: [...at, ...error.key], message: error.message })
+    }
+  }
+  const { match, rewrite, to } = route
+  if (hasPathRewrite(rewrite)) attempt(['rewrite'], () => compilePathRewrite(rewrite, match.path))
+  const { redirect } = to
+  if (redirect !== null)
+    attempt(['to', 'redirect'], () => compileRedirect(redirect, match.path))
+  return problems
+}
+
+function hasPathRewrite(rewrite: RouteConfig['rewrite']): rewrite is NonNullable<RouteConfig['rewrite']> {
+  if (rewrite === undefined) return false
+  return rewrite.path !== undefined || rewrite.prefix !== undefined || rewrite.regex !== undefined
+}
+
+function destinationPicker(config: RouteConfig, parts: RouteParts): (exchange: Exchange) => Destination {
+  const choices = config.to.clusters.map(({ cluster, weight }) => ({
+    weight,
+    target: parts.cluster(cluster),
+  }))
+  const [first] = choices
+  if (choices.length === 1 && first !== undefined) return () => first.target
+  const weighted = new WeightedChoice(choices)
+  return () => weighted.pick()
+}
+
+function hashKeyReader(field: string, context: FieldContext): (exchange: Exchange) => string {
+  const read = compileField(field, context)
+  return (exchange) => read(exchange) ?? ''
+}
+
+/** Resolves a path of a configuration against its file's folder. */
+export function pathResolver(configFile: string): (file: string) => string {
+  const folder = path.dirname(path.resolve(configFile))
+  return (file) => path.resolve(folder, file)
+}
+
+/** Clusters and listeners that two configurations describe alike are kept, with their connections. */
+export function isSameCluster(a: ClusterConfig, b: ClusterConfig): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
+}
+
+/** Whether a running listener can take over another configuration: what is bound may not change. */
+export function isSameBinding(a: ListenerConfig, b: ListenerConfig): boolean {
+  return a.name === b.name && a.address === b.address && a.protocol === b.protocol
+}
+
+/** The node's cell, `''` when none is configured. */
+export function cellOf(config: Config): string {
+  return config.node.cell
+}
