@@ -158,7 +158,7 @@ export const clusterSchema = {
     maxRequestsPerConnection: count('Requests after which a connection is replaced; 0 is never.', 0),
     maxStreams: count(
       'Requests at once on one multiplexed connection; the peer may allow fewer.',
-      128,
+      4096,
       1,
       65_536,
     ),

@@ -23,7 +23,8 @@ export const traceContextSchema = {
       items: { enum: ['w3c', 'sofa'] },
       minItems: 1,
       default: ['w3c', 'sofa'],
-      description: 'Which kinds of ids are read and made; the first one is what logs show',
+      description:
+        'Which kinds of ids are read and made; the first one is what logs show. Over Mmtp, which has names of its own for SOFATracer ids, W3C ids are made only where `sofa` is left out',
     },
     trust: {
       enum: [true, false, 'listener'],
@@ -85,17 +86,16 @@ class TraceContext implements Filter {
   onRequest(exchange: Exchange): void {
     const isTrusted = this.#trust === 'listener' ? exchange.listener.trusted : this.#trust
     const headers = exchange.request.headers
-    if (this.#hasW3c) this.#applyW3c(exchange, headers, isTrusted)
+    const isMmtp = exchange.request.protocol === 'mmtp'
+    if (this.#hasW3c) this.#applyW3c(exchange, headers, isTrusted, isMmtp && this.#hasSofa)
     if (!this.#hasSofa) return
-    if (exchange.request.protocol === 'mmtp') {
-      this.#applySofa(exchange, headers, isTrusted, MMTP_TRACE_ID, MMTP_RPC_ID)
-    } else {
-      this.#applySofa(exchange, headers, isTrusted, HTTP_TRACE_ID, HTTP_RPC_ID)
-    }
+    if (isMmtp) this.#applySofa(exchange, headers, isTrusted, MMTP_TRACE_ID, MMTP_RPC_ID)
+    else this.#applySofa(exchange, headers, isTrusted, HTTP_TRACE_ID, HTTP_RPC_ID)
   }
 
-  #applyW3c(exchange: Exchange, headers: Headers, isTrusted: boolean): void {
+  #applyW3c(exchange: Exchange, headers: Headers, isTrusted: boolean, isOptional: boolean): void {
     const header = headers.get('traceparent')
+    if (header === null && isOptional) return
     const parent = header === null || !isTrusted ? null : parseTraceParent(header)
     if (parent !== null) {
       exchange.traceId = parent.traceId
@@ -127,7 +127,7 @@ class TraceContext implements Filter {
     if (!isKnown) put(headers, traceName, traceId, came === null)
     if (rpcCame !== rpcId) put(headers, rpcName, rpcId, rpcCame === null)
     exchange.rpcId = rpcId
-    if (this.#isSofaFirst || !this.#hasW3c) exchange.traceId = traceId
+    if (this.#isSofaFirst || exchange.traceId === '') exchange.traceId = traceId
   }
 }
 

@@ -1,0 +1,185 @@
+/**
+ * Mmtp frames for load: built once, patched in place. Written from the protocol's description alone and sharing
+ * nothing with lib/protocols, so that a measurement is also a second opinion.
+ */
+import type { Socket } from 'node:net'
+
+export const HEADER_LENGTH = 16
+const MAGIC = 0xcd
+/** Above the largest frame that is sent here. */
+const SLAB_LENGTH = 512 * 1024
+
+export const FrameType = {
+  HELLO: 0x01,
+  HELLO_ACK: 0x02,
+  SETTINGS: 0x03,
+  SETTINGS_ACK: 0x04,
+  REQUEST: 0x10,
+  RESPONSE: 0x11,
+  DATA: 0x12,
+  CANCEL: 0x13,
+  WINDOW: 0x14,
+  PING: 0x30,
+  PONG: 0x31,
+  GOAWAY: 0x32,
+} as const
+
+export const FLAG_END = 1
+/** Connection window that both ends of a measurement announce. */
+export const CONNECTION_WINDOW = 16 * 1024 * 1024
+/** What a peer may send before its own announcement arrives. */
+export const DEFAULT_CONNECTION_WINDOW = 1024 * 1024
+export const DEFAULT_MAX_STREAMS = 128
+const TLV_MAX_STREAMS = 2
+const TLV_CONNECTION_WINDOW = 4
+
+/** HELLO or HELLO_ACK with version 1, many streams and a large connection window. `role`: 1 client, 4 business. */
+export function helloFrame(type: number, role: number): Buffer {
+  const tlvs = Buffer.concat([
+    tlv(1, [0, 1, 0, 1]),
+    tlv(TLV_MAX_STREAMS, u32(4096)),
+    tlv(TLV_CONNECTION_WINDOW, u32(CONNECTION_WINDOW)),
+    tlv(12, u32(240_000)),
+    tlv(13, [role]),
+  ])
+  return frame(type, 0, 0, 0, tlvs, 0, Buffer.alloc(0))
+}
+
+/** What a HELLO or HELLO_ACK at `offset` allows this side. */
+export function readLimits(bytes: Buffer, offset: number): { maxStreams: number; connectionWindow: number } {
+  const limits = { maxStreams: DEFAULT_MAX_STREAMS, connectionWindow: DEFAULT_CONNECTION_WINDOW }
+  const end = offset + HEADER_LENGTH + bytes.readUInt16BE(offset + 8)
+  for (let at = offset + HEADER_LENGTH; at + 4 <= end; at += 4 + bytes.readUInt16BE(at + 2)) {
+    const id = bytes.readUInt16BE(at)
+    if (id === TLV_MAX_STREAMS) limits.maxStreams = bytes.readUInt32BE(at + 4)
+    if (id === TLV_CONNECTION_WINDOW) limits.connectionWindow = bytes.readUInt32BE(at + 4)
+  }
+  return limits
+}
+
+/** A whole REQUEST for `operation` with `bodyLength` body bytes; `streamId` is patched at offset 4. */
+export function requestTemplate(operation: string, bodyLength: number): Buffer {
+  const prefix = Buffer.concat([
+    u32(3000), // budget, ms
+    Buffer.from([0xff, 0xff, 0x02, 0x00]), // shard unknown; idempotent; operation bytes follow
+    Buffer.from(operation, 'latin1'),
+  ])
+  // app-id (static name 0) and content-type (8), as a client would send them
+  const headers = Buffer.concat([entry(0, 'BENCH'), entry(8, 'application/json')])
+  const meta = Buffer.concat([prefix, headers])
+  return frame(FrameType.REQUEST, FLAG_END, 1, prefix.length, meta, 5, Buffer.alloc(bodyLength, 'q'))
+}
+
+/** The head of a RESPONSE with status 1000 by the business process; stream id and body length are patched in. */
+export function responseHead(): Buffer {
+  const prefix = Buffer.from([0x03, 0xe8, 1, 0, 0, 0, 0, 0])
+  return frame(FrameType.RESPONSE, FLAG_END, 1, prefix.length, prefix, 0, Buffer.alloc(0))
+}
+
+/** WINDOW on the connection. */
+export function windowFrame(increment: number): Buffer {
+  return frame(FrameType.WINDOW, 0, 0, 0, Buffer.alloc(0), 0, Buffer.from(u32(increment)))
+}
+
+/** Any frame without meta on the connection. */
+export function controlFrame(type: number, body: Uint8Array): Buffer {
+  return frame(type, 0, 0, 0, Buffer.alloc(0), 0, body)
+}
+
+function frame(
+  type: number,
+  flags: number,
+  streamId: number,
+  routeLength: number,
+  meta: Uint8Array,
+  hops: number,
+  body: Uint8Array,
+): Buffer {
+  const head = Buffer.alloc(HEADER_LENGTH)
+  head[0] = MAGIC
+  head[1] = type
+  head.writeUInt16BE(flags, 2)
+  head.writeUInt32BE(streamId, 4)
+  head.writeUInt16BE(meta.length, 8)
+  head[10] = routeLength
+  head[11] = hops
+  head.writeUInt32BE(body.length, 12)
+  return Buffer.concat([head, meta, body])
+}
+
+function tlv(id: number, value: Iterable<number>): Buffer {
+  const bytes = Buffer.from([...value])
+  return Buffer.from([id >> 8, id & 0xff, bytes.length >> 8, bytes.length & 0xff, ...bytes])
+}
+
+function entry(staticName: number, value: string): Buffer {
+  return Buffer.concat([Buffer.from([0x40 | staticName, value.length]), Buffer.from(value, 'latin1')])
+}
+
+function u32(value: number): Buffer {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32BE(value)
+  return bytes
+}
+
+/** Cuts a byte stream into frames. `onFrame` gets the whole frame as a range that is valid only during the call. */
+export class FrameReader {
+  #carry = Buffer.allocUnsafeSlow(512 * 1024)
+  #carried = 0
+  readonly #onFrame: (bytes: Buffer, offset: number, end: number) => void
+
+  constructor(onFrame: (bytes: Buffer, offset: number, end: number) => void) {
+    this.#onFrame = onFrame
+  }
+
+  /** Takes the first `length` bytes of `chunk`; keeps a copy of an incomplete tail only. */
+  push(chunk: Buffer, length: number): void {
+    let bytes = chunk
+    let end = length
+    if (this.#carried > 0) {
+      chunk.copy(this.#carry, this.#carried, 0, length)
+      bytes = this.#carry
+      end = this.#carried + length
+    }
+    let offset = 0
+    while (end - offset >= HEADER_LENGTH) {
+      if (bytes[offset] !== MAGIC) throw new Error(`a frame starts with ${bytes[offset]}, not ${MAGIC}`)
+      const frameEnd =
+        offset + HEADER_LENGTH + bytes.readUInt16BE(offset + 8) + bytes.readUInt32BE(offset + 12)
+      if (frameEnd > end) break
+      this.#onFrame(bytes, offset, frameEnd)
+      offset = frameEnd
+    }
+    bytes.copy(this.#carry, 0, offset, end)
+    this.#carried = end - offset
+  }
+}
+
+/** Gathers frames in a slab and writes them at once; the slab is used again as soon as the kernel has taken it. */
+export class FrameBatch {
+  /** Where the bytes of the last `append` begin in the slab. */
+  at = 0
+  #slab = Buffer.allocUnsafeSlow(SLAB_LENGTH)
+  #length = 0
+  readonly #socket: Socket
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+  }
+
+  /** Copies `bytes` in and returns the slab, whose `at` is where they begin, for patching before the next call. */
+  append(bytes: Uint8Array): Buffer {
+    if (this.#length + bytes.length > SLAB_LENGTH) this.flush()
+    this.at = this.#length
+    this.#slab.set(bytes, this.#length)
+    this.#length += bytes.length
+    return this.#slab
+  }
+
+  flush(): void {
+    if (this.#length === 0) return
+    this.#socket.write(this.#slab.subarray(0, this.#length))
+    this.#length = 0
+    if (this.#socket.writableLength > 0) this.#slab = Buffer.allocUnsafeSlow(SLAB_LENGTH)
+  }
+}
