@@ -98,7 +98,10 @@ class Call {
   }
 }
 
-/** Connects to `host:port` or `unix:/path`. Rejects with an `Error` that names the address. */
+/**
+ * Connects to `host:port` or `unix:/path` and waits for the server's greeting, which tells how many calls it takes at
+ * once. Rejects with an `Error` that names the address.
+ */
 export function connectMmtp(address: string, options: MmtpConnectOptions = {}): Promise<MmtpCaller> {
   const target = parseAddress(address)
   return new Promise((resolve, reject) => {
@@ -107,7 +110,7 @@ export function connectMmtp(address: string, options: MmtpConnectOptions = {}): 
       onDialled: (connection: Connection) => {
         const caller = new MmtpCaller(connection, address, options)
         owner.caller = caller
-        resolve(caller)
+        caller.whenGreeted.then(() => resolve(caller), reject)
       },
       onDialFailed: (_reason: string, error: Error) =>
         reject(new GatewayError('UPSTREAM_CONNECT_FAILED', `${address}: ${error.message}`, error)),
@@ -135,7 +138,11 @@ export class MmtpCaller implements UpstreamHandler, ClientOwner {
   readonly #calls = new Set<Call>()
   /** Calls that wait for a free stream. */
   readonly #waiting = new Queue<Call>()
+  /** Settled by the server's greeting. */
+  readonly whenGreeted: Promise<void>
   readonly #closed: Promise<void>
+  #onGreeted: () => void = () => undefined
+  #onNotGreeted: (error: GatewayError) => void = () => undefined
   #onClosed: () => void = () => undefined
 
   constructor(connection: Connection, address: string, options: MmtpConnectOptions) {
@@ -145,6 +152,10 @@ export class MmtpCaller implements UpstreamHandler, ClientOwner {
     this.#maxBodyBytes = options.maxBodyBytes ?? MAX_BODY_BYTES
     this.#closed = new Promise((resolve) => {
       this.#onClosed = resolve
+    })
+    this.whenGreeted = new Promise((resolve, reject) => {
+      this.#onGreeted = resolve
+      this.#onNotGreeted = reject
     })
     const codecOptions: ClientCodecOptions = {
       maxHeadBytes: 0,
@@ -255,7 +266,7 @@ export class MmtpCaller implements UpstreamHandler, ClientOwner {
 
   #fail(call: Call, error: unknown): void {
     if (!this.#settle(call)) return
-    if (call.stream === null) this.#waiting.remove(call)
+    if (call.stream === null) this.#waiting.remove((waiting) => waiting === call)
     else call.stream.cancel()
     call.head?.release()
     call.reject(error)
@@ -308,7 +319,7 @@ export class MmtpCaller implements UpstreamHandler, ClientOwner {
   }
 
   onCapacity(codec: ClientCodec): void {
-    // Called from the codec's constructor's peers only after it was assigned.
+    if (this.#codec.isGreeted) this.#onGreeted()
     while (codec.capacity > 0 && this.#waiting.length > 0) this.#send(this.#waiting.shift() as Call)
     if (!codec.isReusable) this.#failWaiting()
   }
@@ -316,6 +327,9 @@ export class MmtpCaller implements UpstreamHandler, ClientOwner {
   /** The connection is gone. */
   onConnectionClosed(): void {
     this.#failWaiting()
+    this.#onNotGreeted(
+      new GatewayError('UPSTREAM_CONNECT_FAILED', `${this.address} closed without an Mmtp greeting`),
+    )
     this.#onClosed()
   }
 

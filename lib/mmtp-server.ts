@@ -194,24 +194,23 @@ class Server implements MmtpListener, DownstreamHandler {
   async #answer(exchange: Exchange): Promise<void> {
     const running = exchange.drive as Running
     const { headers } = exchange.request as MmtpRequest
-    const raw = running.chunks.length === 1 ? (running.chunks[0] as Buffer) : Buffer.concat(running.chunks)
+    let body = running.chunks.length === 1 ? (running.chunks[0] as Buffer) : Buffer.concat(running.chunks)
     running.chunks = []
-    const { encoding } = headers
     let reply: OutgoingResponse
     try {
-      if (encoding !== 0) headers.remove('content-encoding')
-      const call = new Call(exchange, running, raw)
-      const body = encoding === 0 ? raw : await decodeBody(encoding, raw, this.#codecOptions.maxBodyBytes)
-      reply = await this.#call(encoding === 0 ? call : new Call(exchange, running, body))
+      if (headers.encoding !== 0) {
+        body = await decodeBody(headers.encoding, body, this.#codecOptions.maxBodyBytes)
+        headers.remove('content-encoding')
+      }
+      reply = await this.#call(new Call(exchange, running, body))
     } catch (error) {
       reply = failure(MALFORMED, error)
     }
     if (exchange.state === ExchangeState.Finished) return
     reply.origin = Origin.Business
     reply.costMs = performance.now() - running.startMs
-    const { body } = reply
-    exchange.downstream.sendResponse(reply, body.length === 0)
-    if (body.length > 0) exchange.downstream.sendBody(body, 0, body.length, true)
+    exchange.downstream.sendResponse(reply, reply.body.length === 0)
+    if (reply.body.length > 0) exchange.downstream.sendBody(reply.body, 0, reply.body.length, true)
     this.#finish(exchange)
   }
 
