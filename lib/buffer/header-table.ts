@@ -124,14 +124,12 @@ export class HeaderTable implements Headers {
   set(name: string, value: string): void {
     checkHeader(name, value)
     this.drop(name)
-    this.added ??= []
-    this.added.push(name, value)
+    this.append(name, value)
   }
 
   add(name: string, value: string): void {
     checkHeader(name, value)
-    this.added ??= []
-    this.added.push(name, value)
+    this.append(name, value)
   }
 
   remove(name: string): void {
@@ -187,8 +185,18 @@ export class HeaderTable implements Headers {
     for (let i = this.find(name, 0); i >= 0; i = this.find(name, i + 1)) {
       this.fields[i * FIELD_STRIDE + 4] = KIND_REMOVED
     }
-    if (this.added === null) return
-    for (let i = this.#indexOfAdded(name); i >= 0; i = this.#indexOfAdded(name)) this.added.splice(i, 2)
+    if (this.added !== null) this.dropAdded(name)
+  }
+
+  /** Takes every added value of `name` out again. */
+  protected dropAdded(name: string): void {
+    for (let i = this.#indexOfAdded(name); i >= 0; i = this.#indexOfAdded(name)) this.added?.splice(i, 2)
+  }
+
+  /** Adds a pair that has been checked. */
+  protected append(name: string, value: string): void {
+    if (this.added === null) this.added = [name, value]
+    else this.added.push(name, value)
   }
 
   #indexOfAdded(name: string): number {

@@ -1,5 +1,11 @@
 /** The headers of one Mmtp message: positions into its header block, and the changes made on the way. */
-import { equalsIgnoringCase, FIELD_STRIDE, HeaderTable, KIND_REMOVED } from '../../buffer/header-table.ts'
+import {
+  checkHeader,
+  equalsIgnoringCase,
+  FIELD_STRIDE,
+  HeaderTable,
+  KIND_REMOVED,
+} from '../../buffer/header-table.ts'
 import { Encoding, MAX_NAME_BYTES, MAX_VALUE_BYTES, STATIC_INDEX, STATIC_NAMES } from './constants.ts'
 
 /** An entry marked *never store*: it holds a secret, and every hop keeps the mark. */
@@ -75,22 +81,22 @@ export class MmtpHeaders extends HeaderTable {
 
   override set(name: string, value: string): void {
     this.#check(name, value)
-    if (this.count === 0 && this.added === null) {
-      if (name === CONTENT_ENCODING) this.encoding = Encoding.Identity
-      super.add(name, value)
-      return
+    let isSecret = false
+    for (let i = this.find(name, 0); i >= 0; i = this.find(name, i + 1)) {
+      const kindAt = i * FIELD_STRIDE + 4
+      if (this.fields[kindAt] === KIND_SECRET) isSecret = true
+      this.fields[kindAt] = KIND_REMOVED
+      this.removed++
     }
-    const isSecret = this.#isSecret(name)
-    super.set(name, value)
+    if (this.added !== null) this.dropAdded(name)
+    this.append(name, value)
     if (name === CONTENT_ENCODING) this.encoding = Encoding.Identity
-    if (!isSecret) return
-    this.secrets ??= []
-    if (!this.secrets.includes(name)) this.secrets.push(name)
+    if (isSecret) this.#keepSecret(name)
   }
 
   override add(name: string, value: string): void {
     this.#check(name, value)
-    super.add(name, value)
+    this.append(name, value)
   }
 
   override remove(name: string): void {
@@ -158,11 +164,9 @@ export class MmtpHeaders extends HeaderTable {
     return this.encoding === 0 ? null : (ENCODING_NAMES[this.encoding] ?? null)
   }
 
-  #isSecret(name: string): boolean {
-    for (let i = this.find(name, 0); i >= 0; i = this.find(name, i + 1)) {
-      if (this.fields[i * FIELD_STRIDE + 4] === KIND_SECRET) return true
-    }
-    return false
+  #keepSecret(name: string): void {
+    this.secrets ??= []
+    if (!this.secrets.includes(name)) this.secrets.push(name)
   }
 
   #isAdded(name: string, from: number): boolean {
@@ -172,6 +176,7 @@ export class MmtpHeaders extends HeaderTable {
   }
 
   #check(name: string, value: string): void {
+    checkHeader(name, value)
     if (!checkedNames.has(name)) checkName(name)
     if (value.length > MAX_VALUE_BYTES) {
       throw new TypeError(`the value of header ${name} is longer than ${MAX_VALUE_BYTES} bytes`)
