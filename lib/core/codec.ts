@@ -39,7 +39,7 @@ export interface Wire {
   resumeRead(): void
   /** Sends what is queued, then FIN. */
   end(): void
-  /** Sends what is queued, then closes both directions; a peer that does not take it within a second is reset. */
+  /** Sends what is queued, then closes both directions; input is dropped. A peer that takes nothing of it for ten seconds is reset. */
   close(): void
   /** Closes at once and drops what is queued. */
   destroy(): void

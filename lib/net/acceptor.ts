@@ -33,7 +33,7 @@ export interface AcceptorOwner {
 export class Acceptor implements ConnectionOwner {
   readonly connections = new Set<Connection>()
   #options: AcceptorOptions
-  readonly #owner: AcceptorOwner
+  #owner: AcceptorOwner
   readonly #context: NetContext
   readonly #server: net.Server
 
@@ -56,6 +56,11 @@ export class Acceptor implements ConnectionOwner {
   /** Changes the limits for connections to come; the address stays. */
   update(options: AcceptorOptions): void {
     this.#options = options
+  }
+
+  /** From now on connections are `owner`'s; those that are there stay with the codecs they have. */
+  handTo(owner: AcceptorOwner): void {
+    this.#owner = owner
   }
 
   /** The address in use, with the real port where port 0 was asked for. */
@@ -111,13 +116,14 @@ export class Acceptor implements ConnectionOwner {
   }
 }
 
-function listenTarget(address: Address): net.ListenOptions {
+/** An address as `server.listen` takes it. */
+export function listenTarget(address: Address): net.ListenOptions {
   if (address.kind === 'unix') return { path: address.path }
   return address.host === '' ? { port: address.port } : { port: address.port, host: address.host }
 }
 
-/** A socket file that nobody listens on is left over from a process that died; one that answers is in use. */
-async function removeStaleSocket(path: string): Promise<void> {
+/** A socket file that nobody listens on is left over from a process that died and is removed; one that answers is in use and stays. */
+export async function removeStaleSocket(path: string): Promise<void> {
   const found = await fs.stat(path).catch(() => null)
   if (found === null || !found.isSocket()) return
   const isAlive = await new Promise<boolean>((resolve) => {
@@ -130,13 +136,16 @@ async function removeStaleSocket(path: string): Promise<void> {
   if (!isAlive) await fs.unlink(path).catch(() => undefined)
 }
 
-function listenError(error: NodeJS.ErrnoException, address: Address): Error {
+/** The error that tells why an address cannot be had, and the remedy. */
+export function listenError(error: NodeJS.ErrnoException, address: Address): Error {
   const where = formatAddress(address)
   const why: Record<string, string> = {
     EADDRINUSE: 'the address is in use: stop the other process or choose another address',
     EACCES: 'permission denied: choose a port above 1023 or grant the right to bind',
+    EEXIST: 'a file is in the way: remove it or choose another path',
     EADDRNOTAVAIL: 'no interface of this machine has that address',
     ENOENT: 'the folder of the socket does not exist',
+    ...(address.kind === 'unix' ? { EINVAL: 'the path of a socket may have 107 bytes at most' } : {}),
     ENOTFOUND: 'the host name does not resolve',
   }
   return new Error(`cannot listen on ${where}: ${why[error.code ?? ''] ?? error.message}`, { cause: error })

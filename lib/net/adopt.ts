@@ -17,6 +17,9 @@ interface HandleOwner {
 
 const SOCKET_OPTIONS = { allowHalfOpen: true, readableHighWaterMark: 65_536, writableHighWaterMark: 65_536 }
 
+/** On loopback one byte takes no time; without it the trick does not work. */
+const PROBE_TIMEOUT_MS = 1000
+
 let adoptable: boolean | null = null
 
 /** Tries the trick on a real loopback connection; the answer is found once. Call it before the first `adopt`. */
@@ -42,6 +45,7 @@ export function adopt(accepted: net.Socket, onRead: OnRead): net.Socket {
 function tryAdoption(): Promise<boolean> {
   return new Promise((resolve) => {
     const finish = (works: boolean, ...sockets: net.Socket[]): void => {
+      clearTimeout(timeout)
       for (const socket of sockets) socket.destroy()
       server.close()
       resolve(works)
@@ -62,6 +66,7 @@ function tryAdoption(): Promise<boolean> {
       }
     })
     const client = new net.Socket()
+    const timeout = setTimeout(() => finish(false, client), PROBE_TIMEOUT_MS)
     client.on('error', () => finish(false, client))
     server.on('error', () => finish(false))
     server.listen(0, '127.0.0.1', () => {

@@ -13,8 +13,10 @@ import { firstReadBuffer, ReadSlot } from './reads.ts'
 export const HIGH_WATERMARK = 256 * 1024
 /** Output below this makes it writable again. */
 export const LOW_WATERMARK = 64 * 1024
-/** How long a closing connection may take to send what is queued. */
-const CLOSE_TIMEOUT_MS = 1000
+/** A closing connection is looked at this often … */
+const CLOSING_LOOK_MS = 1000
+/** … and reset when its peer took nothing of what is queued in so many looks. */
+const CLOSING_LOOKS = 10
 
 /** What all connections of a gateway share. */
 export interface NetContext {
@@ -78,6 +80,9 @@ export class Connection implements Wire, Flushable, TimerEntry {
   #isClosed = false
   #isBlocked = false
   #lastRead = 0
+  /** Looks at the closing connection since its output moved, and how much there was then. */
+  #looks = 0
+  #leftAtLook = Infinity
   #error: Error | null = null
 
   constructor(socket: net.Socket, context: NetContext, owner: ConnectionOwner) {
@@ -134,8 +139,8 @@ export class Connection implements Wire, Flushable, TimerEntry {
   }
 
   onTimer(): void {
-    if (this.#isClosing) this.socket.destroy()
-    else this.#codec?.onTimer()
+    if (this.#isClosing) this.#giveUp()
+    else this.#guard((codec) => codec.onTimer())
   }
 
   reserve(length: number): Buffer {
@@ -150,7 +155,7 @@ export class Connection implements Wire, Flushable, TimerEntry {
   write(bytes: Buffer, offset: number, end: number): void {
     let from = offset
     while (from < end) {
-      const room = slabs.slabSize - (this.#slab === null ? 0 : this.position)
+      const room = this.#slab === null ? 0 : this.#slab.bytes.length - this.position
       const length = Math.min(end - from, room === 0 ? slabs.slabSize : room)
       const target = this.reserve(length)
       bytes.copy(target, this.position, from, from + length)
@@ -160,13 +165,13 @@ export class Connection implements Wire, Flushable, TimerEntry {
   }
 
   lend(bytes: Buffer, offset: number, end: number): void {
-    if (this.#isClosed || this.#isClosing) return
+    if (this.#isClosed || this.#isClosing || this.socket.writableEnded) return
     this.#flushBatch()
     this.#writer().lend(bytes, offset, end)
   }
 
   pauseRead(): void {
-    this.socket.pause()
+    if (!this.#isClosing) this.socket.pause()
   }
 
   resumeRead(): void {
@@ -182,9 +187,12 @@ export class Connection implements Wire, Flushable, TimerEntry {
   close(): void {
     if (this.#isClosed || this.#isClosing) return
     this.#flushBatch()
-    this.#context.loop.schedule(this, CLOSE_TIMEOUT_MS)
+    this.#context.loop.schedule(this, CLOSING_LOOK_MS)
     this.#isClosing = true
-    this.socket.destroySoon()
+    this.socket.end()
+    // What the peer still sends is read and dropped until it closes, too: closing a socket with unread input resets
+    // the connection, and the peer may lose the answer it has not read yet (RFC 9112 section 9.6).
+    this.socket.resume()
   }
 
   destroy(): void {
@@ -201,16 +209,18 @@ export class Connection implements Wire, Flushable, TimerEntry {
 
   /** Called by {@link Output} when everything written before has left. */
   onFlushed(): void {
-    if (this.#isClosed || !this.#isBlocked || this.queuedBytes > LOW_WATERMARK) return
+    if (!this.#isBlocked || this.#isClosing || this.socket.destroyed) return
+    if (this.queuedBytes > LOW_WATERMARK) return
     this.#isBlocked = false
-    this.#codec?.onDrain()
+    this.#guard((codec) => codec.onDrain())
   }
 
   /** Called by the read callback; false stops reading. */
   readInto(buffer: Buffer, bytesRead: number): boolean {
-    lastReader = this
-    this.#lastRead = bytesRead
     if (bytesRead > 0) this.#deliver(buffer, bytesRead)
+    this.#lastRead = bytesRead
+    // Not before: a socket that the codec dials asks for its first buffer meanwhile, with the same function.
+    lastReader = this
     return true
   }
 
@@ -261,6 +271,7 @@ export class Connection implements Wire, Flushable, TimerEntry {
     } catch (error) {
       this.#onBug(error)
     }
+    this.#reads.end()
   }
 
   #guard(call: (codec: Codec) => void): void {
@@ -277,6 +288,15 @@ export class Connection implements Wire, Flushable, TimerEntry {
   #onBug(error: unknown): void {
     this.#context.log.error({ err: error, peer: this.peer.remoteAddress }, 'codec failed, connection closed')
     this.destroy()
+  }
+
+  /** The peer had its time: to take what is queued, or to close once it had everything. */
+  #giveUp(): void {
+    const { writableLength, writableFinished } = this.socket
+    if (writableLength < this.#leftAtLook) this.#looks = 0
+    this.#leftAtLook = writableLength
+    if (writableFinished || ++this.#looks > CLOSING_LOOKS) this.socket.destroy()
+    else this.#context.loop.schedule(this, CLOSING_LOOK_MS)
   }
 
   #queue(): void {

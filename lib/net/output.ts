@@ -89,10 +89,12 @@ export class Output {
     this.#isWaiting = false
     const later = this.#later
     if (later.length > 0) {
+      // After `end` nothing may be written, not even nothing: the stream tells when it has finished.
+      if (this.#socket.writableEnded) this.#socket.once('finish', this.#onEmptyWritten)
+      else this.#socket.write(NOTHING, this.#onEmptyWritten)
       this.#later = this.#pending
       this.#pending = later
       this.#isWaiting = true
-      this.#socket.write(NOTHING, this.#onEmptyWritten)
     }
     this.#listener.onFlushed()
   }

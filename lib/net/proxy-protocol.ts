@@ -69,6 +69,8 @@ function parseV2(bytes: Buffer): ProxyHeader {
   const family = bytes[13] as number
   const length = V2_HEADER_BYTES + bytes.readUInt16BE(14)
   if (version !== 2 || command > 1) return invalid('version 2 header has an unknown version or command')
+  if (command === 1 && (family >> 4 > 3 || (family & 0x0f) > 2))
+    return invalid('version 2 header has an unknown address family or transport')
   if (length > V2_MAX_BYTES) return invalid('version 2 header is longer than 4096 bytes')
   if (bytes.length < length) return INCOMPLETE
   if (command === 0) return { kind: 'header', length, peer: null }

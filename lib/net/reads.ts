@@ -48,11 +48,15 @@ export class ReadSlot {
     lendable = this.#slab
   }
 
+  /** `onBytes` is over: nothing may be retained any more. */
+  end(): void {
+    lendable = null
+  }
+
   /**
    * Decides on the buffer for the next read after one of `length` bytes. Returns null when it stays the same.
    */
   next(length: number): Buffer | null {
-    lendable = null
     const slab = this.#slab
     if (slab === null) {
       if (length < slabs.slabSize) return null

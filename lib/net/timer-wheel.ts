@@ -48,16 +48,12 @@ export class TimerWheel implements Timers {
     if (entry.timerAt !== 0) this.cancel(entry)
     const now = this.#now()
     if (this.#count === 0) this.#tick = Math.floor(now / TICK_MS)
-    // A time that lies on the current tick would be found only a whole turn later: it belongs to the next one.
-    const at = Math.max(now + delayMs, (this.#tick + 1) * TICK_MS)
-    entry.timerAt = at
-    const head = this.#slots[Math.floor(at / TICK_MS) & (SLOTS - 1)] as SlotHead
-    const last = head.timerPrevious as TimerEntry
-    entry.timerPrevious = last
-    entry.timerNext = head
-    last.timerNext = entry
-    head.timerPrevious = entry
-    this.#count++
+    // Zero means "not scheduled", so a time is never zero.
+    const at = Math.max(now + delayMs, 1)
+    // The tick that ends at or after the time, so that it is due when that tick comes; a tick that has run already
+    // would come round only a whole turn later.
+    const tick = Math.max(Math.ceil(at / TICK_MS), this.#tick + 1)
+    this.#link(entry, at, this.#slots[tick & (SLOTS - 1)] as SlotHead)
     this.#timeout ??= setTimeout(onTimeout, TICK_MS, this)
   }
 
@@ -106,11 +102,13 @@ export class TimerWheel implements Timers {
       const at = entry.timerAt
       this.cancel(entry)
       if (at <= now) entry.onTimer()
-      else this.#putBack(entry, at, head)
+      // Due in a later turn of the wheel.
+      else this.#link(entry, at, head)
     }
   }
 
-  #putBack(entry: TimerEntry, at: number, head: SlotHead): void {
+  /** Puts an entry at the end of a slot's ring. */
+  #link(entry: TimerEntry, at: number, head: SlotHead): void {
     const last = head.timerPrevious as TimerEntry
     entry.timerAt = at
     entry.timerPrevious = last

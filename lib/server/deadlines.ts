@@ -70,14 +70,14 @@ export class Deadlines {
   }
 
   #late(exchange: Exchange): Overdue {
-    const { route, deadlineMs, startMs } = exchange
+    const { route, deadlineMs } = exchange
     if (route === null) {
       const detail = `a request hook waits for over ${HOOK_WAIT_MS} ms`
       return { scope: 'exchange', error: new GatewayError('FILTER_FAILED', detail) }
     }
     if (deadlineMs !== 0 && this.#now() >= deadlineMs) {
       const { budgetMs } = exchange.request
-      const isBudget = budgetMs > 0 && deadlineMs - startMs >= budgetMs
+      const isBudget = budgetMs > 0 && (route.timeoutMs === 0 || budgetMs < route.timeoutMs)
       return {
         scope: 'exchange',
         error: new GatewayError(isBudget ? 'DEADLINE_EXCEEDED' : 'UPSTREAM_TIMEOUT'),

@@ -16,23 +16,14 @@ import type { Destination, Route } from '../core/route.ts'
 import type { Timers } from '../core/services.ts'
 import { Verdict } from '../core/verdict.ts'
 import { type ChainOutcome, type ChainOwner, ChainPhase, Suspended } from '../filters/chain.ts'
+import { Bodies, type BodyOwner } from './bodies.ts'
 import { Deadlines } from './deadlines.ts'
 import { Drive, driveOf } from './drive.ts'
-import {
-  holdRequest,
-  holdResponse,
-  pauseRequest,
-  pauseResponse,
-  resumeRequest,
-  resumeResponse,
-  sendHeld,
-} from './flow.ts'
+import { releaseStream, resumeRequest, resumeResponse, sendHeld } from './flow.ts'
 import { localAnswer, redirectAnswer } from './local-answer.ts'
 import { recordEnd, recordStart } from './record.ts'
 import { mayRepeat } from './repeat.ts'
 import type { RuntimeSource } from './runtime.ts'
-
-const NOTHING = Buffer.alloc(0)
 
 /** What the dispatcher needs from the gateway. */
 export interface DispatcherServices {
@@ -47,7 +38,9 @@ export interface DispatcherServices {
 }
 
 /** See the file's head. One per gateway. */
-export class Dispatcher implements DownstreamHandler, UpstreamHandler, ChainOwner, ExchangeTimeouts {
+export class Dispatcher
+  implements DownstreamHandler, UpstreamHandler, ChainOwner, ExchangeTimeouts, BodyOwner
+{
   /** Exchanges that are running. */
   live = 0
   /** Exchanges since start. */
@@ -55,6 +48,7 @@ export class Dispatcher implements DownstreamHandler, UpstreamHandler, ChainOwne
   readonly #source: RuntimeSource
   readonly #services: DispatcherServices
   readonly #deadlines: Deadlines
+  readonly #bodies = new Bodies(this)
 
   constructor(source: RuntimeSource, services: DispatcherServices) {
     this.#source = source
@@ -77,26 +71,12 @@ export class Dispatcher implements DownstreamHandler, UpstreamHandler, ChainOwne
 
   onRequestBody(exchange: Exchange, bytes: Buffer, offset: number, end: number, last: boolean): void {
     if (exchange.state === ExchangeState.Finished) return
-    const drive = driveOf(exchange)
-    exchange.requestBytes += end - offset
-    if (last) exchange.requestEnded = true
-    const upstream = exchange.upstream
-    if (upstream !== null && drive.requestSent) {
-      upstream.sendBody(bytes, offset, end, last)
-      if (!last && !upstream.isWritable) pauseRequest(exchange, drive)
-      if (last && drive.isTunnel && drive.responseEnded) this.#finish(exchange)
-      return
-    }
-    if (!drive.isLocal) this.#holdRequest(exchange, drive, bytes, offset, end)
+    this.#bodies.request(exchange, driveOf(exchange), bytes, offset, end, last)
   }
 
   onRequestTrailers(exchange: Exchange, trailers: Headers): void {
     if (exchange.state === ExchangeState.Finished) return
-    exchange.requestEnded = true
-    const drive = driveOf(exchange)
-    if (exchange.upstream !== null && drive.requestSent) exchange.upstream.sendTrailers(trailers)
-    // Trailers of a body that is still held are dropped: RFC 9110 section 6.5.1 allows it, keeping them would need their bytes.
-    else this.#holdRequest(exchange, drive, NOTHING, 0, 0)
+    this.#bodies.requestTrailers(exchange, driveOf(exchange), trailers)
   }
 
   onDownstreamDrain(exchange: Exchange): void {
@@ -132,11 +112,18 @@ export class Dispatcher implements DownstreamHandler, UpstreamHandler, ChainOwne
     // The exchange went on without this hook: a timeout or the caller's fault has answered it meanwhile.
     const isResponsePhase = phase === ChainPhase.Response
     if (isResponsePhase !== (exchange.state === ExchangeState.Answering)) return
-    if (error !== null) {
-      if (isResponsePhase) this.#failResponse(exchange, drive, error)
+    drive.responseHookWaits = false
+    try {
+      if (error === null) this.#goOn(exchange, drive, phase, nextIndex, verdict)
+      else if (isResponsePhase) this.#failResponse(exchange, drive, error)
       else this.fail(exchange, error)
-      return
+    } catch (bug) {
+      // Nobody stands above a promise: what is thrown here would end the process.
+      this.fail(exchange, asGatewayError(bug))
     }
+  }
+
+  #goOn(exchange: Exchange, drive: Drive, phase: ChainPhase, nextIndex: number, verdict: Verdict): void {
     if (verdict === Verdict.Reply && !drive.isLocal) {
       this.#answerLocally(exchange)
       return
@@ -162,7 +149,13 @@ export class Dispatcher implements DownstreamHandler, UpstreamHandler, ChainOwne
   }
 
   #route(exchange: Exchange, drive: Drive): void {
-    const route = drive.runtime.routes.match(exchange.request)
+    let route: Route | null
+    try {
+      route = drive.runtime.routes.match(exchange.request)
+    } catch (error) {
+      this.fail(exchange, asGatewayError(error))
+      return
+    }
     if (route === null) {
       this.fail(exchange, new GatewayError('NO_ROUTE'))
       return
@@ -170,12 +163,11 @@ export class Dispatcher implements DownstreamHandler, UpstreamHandler, ChainOwne
     exchange.route = route
     drive.chain = route.chain as Drive['chain']
     this.#deadlines.begin(exchange, route)
-    if (drive.chain.needsRequestBody && !exchange.requestEnded) {
-      drive.gathersRequest = true
-      if (exchange.request.bodyLength > drive.runtime.gatherLimit) this.#refuseGathering(exchange, drive)
-      return
-    }
-    if (drive.chain.needsRequestBody) exchange.requestBody = drive.requestHold?.take() ?? NOTHING
+    if (drive.chain.needsRequestBody) this.#bodies.gatherRequest(exchange, drive)
+    else this.#runRoute(exchange, drive, 0)
+  }
+
+  onRequestGathered(exchange: Exchange, drive: Drive): void {
     this.#runRoute(exchange, drive, 0)
   }
 
@@ -200,8 +192,10 @@ export class Dispatcher implements DownstreamHandler, UpstreamHandler, ChainOwne
       this.#failResponse(exchange, drive, asGatewayError(error))
       return
     }
-    if (outcome === Suspended) exchange.response?.retain()
-    else if (outcome === Verdict.Reply && !drive.isLocal) this.#answerLocally(exchange)
+    if (outcome === Suspended) {
+      drive.responseHookWaits = true
+      exchange.response?.retain()
+    } else if (outcome === Verdict.Reply && !drive.isLocal) this.#answerLocally(exchange)
     else this.#sendResponse(exchange, drive)
   }
 
@@ -213,6 +207,7 @@ export class Dispatcher implements DownstreamHandler, UpstreamHandler, ChainOwne
     }
     exchange.error = error
     exchange.response = exchange.downstream.errorReply(error)
+    exchange.responseBody = null
     this.#sendResponse(exchange, drive)
   }
 
@@ -220,10 +215,20 @@ export class Dispatcher implements DownstreamHandler, UpstreamHandler, ChainOwne
 
   /** Does what the route says: redirect, or forward. */
   #act(exchange: Exchange, route: Route): void {
-    if (route.redirect !== null) {
-      this.#answer(exchange, redirectAnswer(exchange, route.redirect))
+    let answer: LocalReply | null = null
+    try {
+      if (route.redirect === null) this.#aim(exchange, route)
+      else answer = redirectAnswer(exchange, route.redirect)
+    } catch (error) {
+      this.fail(exchange, asGatewayError(error))
       return
     }
+    if (answer === null) this.#connect(exchange)
+    else this.#answer(exchange, answer)
+  }
+
+  /** Rewrites the request as the route says and picks its destination. */
+  #aim(exchange: Exchange, route: Route): void {
     const { request } = exchange
     if (route.rewritePath !== null) request.path = route.rewritePath(request.path)
     if (route.rewriteAuthority !== null) request.authority = route.rewriteAuthority
@@ -232,7 +237,6 @@ export class Dispatcher implements DownstreamHandler, UpstreamHandler, ChainOwne
     exchange.destination = destination
     destination.stats.requests++
     destination.stats.active++
-    this.#connect(exchange)
   }
 
   /** One attempt: asks the cluster for a stream. */
@@ -263,7 +267,7 @@ export class Dispatcher implements DownstreamHandler, UpstreamHandler, ChainOwne
     }
     const hold = drive.requestHold
     const isWhole = exchange.requestEnded
-    stream.sendRequest(exchange.request, isWhole && (hold === null || hold.length === 0))
+    stream.sendRequest(exchange.request, isWhole && (hold === null || hold.isEmpty))
     if (hold !== null && exchange.upstream === stream) sendHeld(stream, hold, isWhole)
     if (exchange.upstream === stream && stream.isWritable) resumeRequest(exchange, drive)
   }
@@ -279,41 +283,29 @@ export class Dispatcher implements DownstreamHandler, UpstreamHandler, ChainOwne
     exchange.responseMs = this.#services.now()
     exchange.state = ExchangeState.Answering
     drive.responseEnded = last
+    releaseStream(exchange, drive)
     if (response.status === 101 && response.statusKind === 'http') {
       drive.isTunnel = true
       exchange.requestEnded = false
     } else if (drive.chain.needsResponseBody) {
-      if (last) exchange.responseBody = NOTHING
-      else {
-        drive.gathersResponse = true
-        return
-      }
+      this.#bodies.gatherResponse(exchange, drive)
+      return
     }
+    this.#runResponse(exchange, drive, 0)
+  }
+
+  onResponseGathered(exchange: Exchange, drive: Drive): void {
     this.#runResponse(exchange, drive, 0)
   }
 
   onResponseBody(exchange: Exchange, bytes: Buffer, offset: number, end: number, last: boolean): void {
     if (exchange.state === ExchangeState.Finished) return
-    const drive = driveOf(exchange)
-    if (last) drive.responseEnded = true
-    if (exchange.state === ExchangeState.Responding) {
-      exchange.responseBytes += end - offset
-      exchange.downstream.sendBody(bytes, offset, end, last)
-      if (last) this.#responseComplete(exchange, drive)
-      else if (!exchange.downstream.isWritable) pauseResponse(exchange, drive)
-      return
-    }
-    this.#holdResponse(exchange, drive, bytes, offset, end)
+    this.#bodies.response(exchange, driveOf(exchange), bytes, offset, end, last)
   }
 
   onResponseTrailers(exchange: Exchange, trailers: Headers): void {
     if (exchange.state === ExchangeState.Finished) return
-    const drive = driveOf(exchange)
-    drive.responseEnded = true
-    if (exchange.state === ExchangeState.Responding) {
-      exchange.downstream.sendTrailers(trailers)
-      this.#responseComplete(exchange, drive)
-    } else this.#holdResponse(exchange, drive, NOTHING, 0, 0)
+    this.#bodies.responseTrailers(exchange, driveOf(exchange), trailers)
   }
 
   onUpstreamDrain(exchange: Exchange): void {
@@ -343,7 +335,14 @@ export class Dispatcher implements DownstreamHandler, UpstreamHandler, ChainOwne
   // — answers ————————————————————————————————————————————————————————————————————————————————————
 
   #answerLocally(exchange: Exchange): void {
-    this.#answer(exchange, localAnswer(exchange))
+    let answer: LocalReply
+    try {
+      answer = localAnswer(exchange)
+    } catch (error) {
+      this.fail(exchange, new GatewayError('FILTER_FAILED', 'the reply of a filter cannot be sent', error))
+      return
+    }
+    this.#answer(exchange, answer)
   }
 
   /** Ends the exchange with a response of ours; the response hooks see it like any other. */
@@ -352,70 +351,51 @@ export class Dispatcher implements DownstreamHandler, UpstreamHandler, ChainOwne
     this.#dropUpstream(exchange)
     exchange.response?.release()
     exchange.response = reply
-    exchange.responseBody = null
+    exchange.responseBody = drive.chain.needsResponseBody ? reply.body : null
     exchange.state = ExchangeState.Answering
     drive.isLocal = true
+    drive.isTunnel = false
     drive.responseEnded = true
+    drive.gathersRequest = false
     drive.gathersResponse = false
     drive.requestHold?.clear()
     drive.responseHold?.clear()
-    this.#runResponse(exchange, drive, 0)
+    // A hook that waits with the response that this one replaces would go on in the middle of a second round.
+    if (drive.responseHookWaits) this.#sendResponse(exchange, drive)
+    else this.#runResponse(exchange, drive, 0)
   }
 
   #sendResponse(exchange: Exchange, drive: Drive): void {
     const response = exchange.response as ResponseHead
     const { downstream } = exchange
     exchange.state = ExchangeState.Responding
-    const body = drive.isLocal ? (response as LocalReply).body : exchange.responseBody
+    const body = exchange.responseBody ?? (drive.isLocal ? (response as LocalReply).body : null)
     if (body !== null) {
       downstream.sendResponse(response, body.length === 0)
       exchange.responseBytes += body.length
       if (body.length > 0) downstream.sendBody(body, 0, body.length, true)
-      this.#responseComplete(exchange, drive)
+      this.onDirectionEnded(exchange, drive)
       return
     }
     const hold = drive.responseHold
     const isWhole = drive.responseEnded
-    downstream.sendResponse(response, isWhole && (hold === null || hold.length === 0))
+    downstream.sendResponse(response, isWhole && (hold === null || hold.isEmpty))
     if (hold !== null) {
       exchange.responseBytes += hold.length
       sendHeld(downstream, hold, isWhole)
     }
-    if (isWhole) this.#responseComplete(exchange, drive)
+    if (isWhole) this.onDirectionEnded(exchange, drive)
     else if (downstream.isWritable) resumeResponse(exchange, drive)
   }
 
-  #responseComplete(exchange: Exchange, drive: Drive): void {
-    // A tunnel ends when both sides have ended; anything else with its response.
-    if (drive.isTunnel && !exchange.requestEnded) return
-    this.#finish(exchange)
+  /** An exchange ends with its response; a tunnel when both sides have ended. */
+  onDirectionEnded(exchange: Exchange, drive: Drive): void {
+    // While hooks have the response it is not on its way yet; over is over.
+    if (exchange.state !== ExchangeState.Responding || !drive.responseEnded) return
+    if (exchange.requestEnded || !drive.isTunnel) this.#finish(exchange)
   }
 
-  // — bodies that have to wait ———————————————————————————————————————————————————————————————————
-
-  #holdRequest(exchange: Exchange, drive: Drive, bytes: Buffer, offset: number, end: number): void {
-    if (!holdRequest(exchange, drive, bytes, offset, end)) this.#refuseGathering(exchange, drive)
-    else if (drive.gathersRequest && exchange.requestEnded) {
-      drive.gathersRequest = false
-      exchange.requestBody = drive.requestHold?.take() ?? NOTHING
-      this.#runRoute(exchange, drive, 0)
-    }
-  }
-
-  #refuseGathering(exchange: Exchange, drive: Drive): void {
-    drive.gathersRequest = false
-    this.fail(exchange, new GatewayError('BODY_TOO_LARGE', gatherDetail('request', drive)))
-  }
-
-  #holdResponse(exchange: Exchange, drive: Drive, bytes: Buffer, offset: number, end: number): void {
-    if (!holdResponse(exchange, drive, bytes, offset, end)) {
-      this.fail(exchange, new GatewayError('UPSTREAM_PROTOCOL', gatherDetail('response', drive)))
-    } else if (drive.gathersResponse && drive.responseEnded) {
-      drive.gathersResponse = false
-      exchange.responseBody = drive.responseHold?.take() ?? NOTHING
-      this.#runResponse(exchange, drive, 0)
-    }
-  }
+  // — time and the two ends —————————————————————————————————————————————————————————————————————————————
 
   onExchangeTimer(exchange: Exchange): void {
     if (exchange.state === ExchangeState.Finished) return
@@ -428,8 +408,6 @@ export class Dispatcher implements DownstreamHandler, UpstreamHandler, ChainOwne
     this.#dropUpstream(exchange)
     this.#upstreamFailed(exchange, overdue.error, false)
   }
-
-  // — the two ends —————————————————————————————————————————————————————————————————————————————
 
   /** Every failure comes here. Before the response began it becomes an answer in the caller's protocol, later the response is cut off. */
   fail(exchange: Exchange, error: GatewayError): void {
@@ -476,8 +454,4 @@ export class Dispatcher implements DownstreamHandler, UpstreamHandler, ChainOwne
 
 function asGatewayError(error: unknown): GatewayError {
   return error instanceof GatewayError ? error : new GatewayError('INTERNAL', '', error)
-}
-
-function gatherDetail(side: 'request' | 'response', drive: Drive): string {
-  return `a filter gathers the ${side} body, which is above gather.limit (${drive.runtime.gatherLimit} bytes)`
 }

@@ -25,6 +25,8 @@ export class Drive {
   isResponsePaused = false
   /** Both directions carry raw bytes. */
   isTunnel = false
+  /** A hook of the response side is suspended. */
+  responseHookWaits = false
   /** The response is meshgate's own. */
   isLocal = false
   /** `responseBytes + requestBytes` when the idle timer looked last; -1 before it did. */

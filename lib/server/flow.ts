@@ -1,11 +1,8 @@
-/** Bodies in motion: who is paused for whom, and what is held until it can go on. */
+/** The small steps of bodies in motion: who is paused for whom, and how what was held goes on. */
 import type { DownstreamStream, UpstreamStream } from '../core/codec.ts'
 import type { Exchange } from '../core/exchange.ts'
 import type { Drive } from './drive.ts'
-import { Hold } from './hold.ts'
-
-/** Body bytes that are held for an exchange before their source is paused. */
-const HOLD_BYTES = 64 * 1024
+import type { Hold } from './hold.ts'
 
 /** Holds back the request's body at its source. */
 export function pauseRequest(exchange: Exchange, drive: Drive): void {
@@ -33,49 +30,18 @@ export function resumeResponse(exchange: Exchange, drive: Drive): void {
   exchange.upstream?.resume()
 }
 
-/** Keeps a piece of the request's body; false when it is gathered and passes the limit. */
-export function holdRequest(
-  exchange: Exchange,
-  drive: Drive,
-  bytes: Buffer,
-  offset: number,
-  end: number,
-): boolean {
-  drive.requestHold ??= new Hold()
-  const hold = drive.requestHold
-  if (drive.gathersRequest) return gather(hold, drive, bytes, offset, end)
-  hold.push(bytes, offset, end)
-  if (hold.length >= HOLD_BYTES && !exchange.requestEnded) pauseRequest(exchange, drive)
-  return true
+/** Lets go of a stream whose both directions are over: its codec may give it to another exchange while hooks of this one still wait. */
+export function releaseStream(exchange: Exchange, drive: Drive): void {
+  if (drive.responseEnded && exchange.requestEnded) exchange.upstream = null
 }
 
-/** Keeps a piece of the response's body; false when it is gathered and passes the limit. */
-export function holdResponse(
-  exchange: Exchange,
-  drive: Drive,
-  bytes: Buffer,
-  offset: number,
-  end: number,
-): boolean {
-  drive.responseHold ??= new Hold()
-  const hold = drive.responseHold
-  if (drive.gathersResponse) return gather(hold, drive, bytes, offset, end)
-  hold.push(bytes, offset, end)
-  if (hold.length >= HOLD_BYTES && !drive.responseEnded) pauseResponse(exchange, drive)
-  return true
-}
-
-function gather(hold: Hold, drive: Drive, bytes: Buffer, offset: number, end: number): boolean {
-  if (hold.length + end - offset > drive.runtime.gatherLimit) return false
-  hold.push(bytes, offset, end)
-  return true
-}
-
-/** Sends what is held; the last piece ends the body when `isWhole`. */
+/** Sends what is held; its trailers or else its last piece end the body when `isWhole`. */
 export function sendHeld(target: DownstreamStream | UpstreamStream, hold: Hold, isWhole: boolean): void {
+  const { trailers } = hold
   let left = hold.length
   hold.drainTo((bytes, length) => {
     left -= length
-    target.sendBody(bytes, 0, length, isWhole && left === 0)
+    target.sendBody(bytes, 0, length, isWhole && left === 0 && trailers === null)
   })
+  if (trailers !== null) target.sendTrailers(trailers)
 }

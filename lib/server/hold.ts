@@ -1,6 +1,8 @@
-/** Body pieces that arrived before anybody could take them. */
+/** Body pieces, and trailers behind them, that arrived before anybody could take them. */
+import { HeaderTable } from '../buffer/header-table.ts'
 import { acquireBlock } from '../buffer/pools.ts'
 import type { Slab } from '../buffer/slab-pool.ts'
+import type { Headers } from '../core/message.ts'
 
 /** One piece: `length` bytes at the start of a leased block. */
 interface Piece {
@@ -15,7 +17,23 @@ export type PieceSink = (bytes: Buffer, length: number) => void
 export class Hold {
   /** Bytes held. */
   length = 0
+  /** What ends the body in place of its last piece; null when nothing does. */
+  trailers: Headers | null = null
   readonly #pieces: Piece[] = []
+
+  /** True when nothing need be sent but the head. */
+  get isEmpty(): boolean {
+    return this.length === 0 && this.trailers === null
+  }
+
+  /** Copies the trailers that end the body. */
+  end(trailers: Headers): void {
+    const copy = new HeaderTable()
+    trailers.forEach((name, value) => {
+      copy.add(name, value)
+    })
+    this.trailers = copy
+  }
 
   /** Copies a range behind what is held. */
   push(bytes: Buffer, offset: number, end: number): void {
@@ -40,7 +58,7 @@ export class Hold {
     this.clear()
   }
 
-  /** One Buffer with everything, owned by the caller; the blocks are given back. */
+  /** One Buffer with every piece, owned by the caller; the blocks are given back and trailers dropped. */
   take(): Buffer {
     const whole = Buffer.allocUnsafeSlow(this.length)
     let at = 0
@@ -55,5 +73,6 @@ export class Hold {
     for (const piece of this.#pieces) piece.block.release()
     this.#pieces.length = 0
     this.length = 0
+    this.trailers = null
   }
 }

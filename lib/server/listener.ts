@@ -29,18 +29,20 @@ export class Listener implements AcceptorOwner, ListenerInfo {
   /** Connections closed at once because there were too many. */
   refused = 0
   readonly #services: ListenerServices
-  readonly #acceptor: Acceptor
+  /** The bound socket; another listener may take it over. */
+  readonly acceptor: Acceptor
   #options: ListenerOptions
   /** Grace in milliseconds once the drain has begun, else null. */
   #drainGraceMs: number | null = null
   #lastAcceptErrorMs = Number.NEGATIVE_INFINITY
 
-  constructor(options: ListenerOptions, services: ListenerServices) {
+  /** With the `acceptor` of another listener it becomes that one's heir: see {@link Listener.takeOver}. */
+  constructor(options: ListenerOptions, services: ListenerServices, acceptor?: Acceptor) {
     this.name = options.name
     this.stats = services.stats
     this.#options = options
     this.#services = services
-    this.#acceptor = new Acceptor(options.acceptor, this, services.net)
+    this.acceptor = acceptor ?? new Acceptor(options.acceptor, this, services.net)
   }
 
   get options(): ListenerOptions {
@@ -56,22 +58,27 @@ export class Listener implements AcceptorOwner, ListenerInfo {
   }
 
   get address(): string {
-    return this.#acceptor.address
+    return this.acceptor.address
   }
 
   get connections(): ReadonlySet<Connection> {
-    return this.#acceptor.connections
+    return this.acceptor.connections
   }
 
   /** Binds; rejects with a message that names the address. */
   listen(): Promise<void> {
-    return this.#acceptor.listen()
+    return this.acceptor.listen()
+  }
+
+  /** Has the connections to come of an inherited socket; the ones that are there go on as they are. */
+  takeOver(): void {
+    this.acceptor.handTo(this)
   }
 
   /** Takes other limits for connections to come. */
   update(options: ListenerOptions): void {
     this.#options = options
-    this.#acceptor.update(options.acceptor)
+    this.acceptor.update(options.acceptor)
   }
 
   /** Tells every peer to go elsewhere; connections end with their exchanges, at the latest after `graceMs`. Listening goes on until {@link Listener.stop}. */
@@ -82,7 +89,7 @@ export class Listener implements AcceptorOwner, ListenerInfo {
 
   /** Stops accepting. */
   stop(): void {
-    this.#acceptor.stop()
+    this.acceptor.stop()
   }
 
   /** Closes every connection now. */

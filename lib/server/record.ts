@@ -39,7 +39,7 @@ function outcomeOf(exchange: Exchange): number {
   const { response } = exchange
   if (response === null || exchange.error?.code === 'DOWNSTREAM_GONE') return 0
   const { status } = response
-  if (response.statusKind === 'http') return Math.floor(status / 100)
+  if (response.statusKind === 'http') return Math.min(Math.floor(status / 100), 5)
   if (status === 1000) return 2
   return status >= 4000 && status < 7000 ? 5 : 4
 }

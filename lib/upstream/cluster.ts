@@ -66,6 +66,8 @@ export class Cluster implements Destination, HostContext {
   /** Exchanges that wait for a connection. */
   queued = 0
   readonly #endpoints: Endpoint[]
+  /** Hosts whose address is gone and whose last exchanges run. */
+  readonly #leaving = new Set<Host>()
   #balancer: Balancer<Host>
 
   constructor(options: ClusterOptions, services: ClusterServices) {
@@ -129,7 +131,7 @@ export class Cluster implements Destination, HostContext {
   /** Closes every connection now. */
   destroy(): void {
     this.close()
-    for (const host of this.hosts()) host.destroy()
+    for (const host of [...this.hosts(), ...this.#leaving]) host.destroy()
   }
 
   /** What the admin port shows. */
@@ -185,7 +187,11 @@ export class Cluster implements Destination, HostContext {
       return host ?? new Host(address, endpoint.options.weight, this)
     })
     this.#balancer = createBalancer(this.options.balancer, this.hosts())
-    for (const gone of known.values()) gone.close()
+    for (const host of this.#leaving) if (host.connections.size === 0) this.#leaving.delete(host)
+    for (const gone of known.values()) {
+      this.#leaving.add(gone)
+      gone.close()
+    }
   }
 }
 

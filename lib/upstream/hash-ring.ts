@@ -13,7 +13,7 @@ export class HashRing<H extends { readonly name: string; readonly weight: number
   constructor(hosts: readonly H[]) {
     const found: { point: number; host: H }[] = []
     const total = hosts.reduce((sum, host) => sum + host.weight, 0)
-    const perWeight = Math.min(POINTS, Math.max(1, Math.floor(MAX_POINTS / Math.max(total, 1))))
+    const perWeight = Math.min(POINTS, MAX_POINTS / Math.max(total, 1))
     for (const host of hosts) {
       for (let i = 0; i < host.weight * perWeight; i++)
         found.push({ point: pointOf(`${host.name}#${i}`), host })

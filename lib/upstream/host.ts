@@ -89,7 +89,7 @@ export class Host implements ClientOwner, ConnectionOwner, Dialler, TimerEntry {
     exchange.endpoint = this.name
     const codec = this.#takeReady()
     if (codec !== null) return codec.open(exchange)
-    if (!this.#context.mayQueue())
+    if (!this.#context.mayQueue() && !this.#mayDial())
       return new GatewayError('UPSTREAM_OVERFLOW', `${this.name}: the queue is full`)
     if (this.#isClosed) return new GatewayError('NO_ENDPOINT', `${this.name} was removed`)
     this.#enqueue(exchange)
@@ -135,7 +135,8 @@ export class Host implements ClientOwner, ConnectionOwner, Dialler, TimerEntry {
     this.#isClosed = true
     for (const dialling of this.#dials) dialling.abort()
     this.#dials.clear()
-    this.#failWaiting(new GatewayError('NO_ENDPOINT', `${this.name} was removed`), Infinity)
+    // A connect failure, because another host of the cluster may serve them.
+    this.#failWaiting(new GatewayError('UPSTREAM_CONNECT_FAILED', `${this.name} was removed`), Infinity)
     for (const codec of [...this.#codecs.keys()]) codec.drain()
   }
 
@@ -150,6 +151,7 @@ export class Host implements ClientOwner, ConnectionOwner, Dialler, TimerEntry {
     if (isReady === undefined) return
     if (codec.capacity === 0 || !codec.isReusable) {
       if (isReady) this.#unready(codec)
+      if (!codec.isReusable) this.#dialIfNeeded()
       return
     }
     if (!isReady) {
@@ -228,17 +230,33 @@ export class Host implements ClientOwner, ConnectionOwner, Dialler, TimerEntry {
   #dialIfNeeded(): void {
     if (this.#isClosed || this.#waiting.length === 0) return
     const { isMultiplexed, sharedConnections, maxConnections } = this.#context
-    const open = this.connections.size + this.#dials.size
-    const room = maxConnections - open
-    const wanted = isMultiplexed ? sharedConnections - open : this.#waiting.length - this.#dials.size
+    const dials = this.#dials.size
+    const room = maxConnections - this.connections.size - dials
+    const wanted = isMultiplexed ? sharedConnections - this.#reusable() - dials : this.#waiting.length - dials
     for (let count = Math.min(wanted, room); count > 0; count--) {
       const { connectTimeoutMs, net } = this.#context
       this.#dials.add(dial(this.address, connectTimeoutMs, net, this, this))
     }
   }
 
+  /** True when a connection could be opened for one exchange more: to wait for it is not to wait for a free one. */
+  #mayDial(): boolean {
+    const { isMultiplexed, sharedConnections, maxConnections } = this.#context
+    const dials = this.#dials.size
+    if (this.#isClosed || this.connections.size + dials >= maxConnections) return false
+    return !isMultiplexed || this.#reusable() + dials < sharedConnections
+  }
+
+  /** Connections that may still open streams; one that drains does not count. */
+  #reusable(): number {
+    let count = 0
+    for (const codec of this.#codecs.keys()) if (codec.isReusable) count++
+    return count
+  }
+
+  /** Fails the first `count` that wait now. One that is repeated here in the same call is not failed again. */
   #failWaiting(error: GatewayError, count: number): void {
-    for (let left = count; left > 0 && this.#waiting.length > 0; left--) {
+    for (let left = Math.min(count, this.#waiting.length); left > 0 && this.#waiting.length > 0; left--) {
       const { exchange } = this.#waiting.shift() as Waiting
       this.#onDequeued()
       this.#context.handler.onUpstreamFailed(exchange, error)

@@ -1,6 +1,6 @@
 /** Keeps the addresses of an endpoint's name up to date. */
 import dns from 'node:dns/promises'
-import net from 'node:net'
+import { isIP } from 'node:net'
 import type { Logger, TimerEntry, Timers } from '../core/services.ts'
 import type { Address } from '../net/address.ts'
 
@@ -23,7 +23,7 @@ export interface ResolverServices {
 /** A first look-up that failed is tried again this soon. */
 const RETRY_MS = 1000
 
-/** Resolves one name at once and every `refreshMs` from then on; addresses that answer no more are kept until others do. */
+/** Resolves one name at once and every `refreshMs` from then on (never again when that is 0); addresses that answer no more are kept until others do. */
 export class Resolver implements TimerEntry {
   timerPrevious: TimerEntry | null = null
   timerNext: TimerEntry | null = null
@@ -66,7 +66,8 @@ export class Resolver implements TimerEntry {
     const { host, port } = this.#address
     let delayMs = this.#refreshMs
     try {
-      const found = (await this.#services.lookup(host)).sort()
+      // One host per address: a name may give the same address twice.
+      const found = [...new Set(await this.#services.lookup(host))].sort()
       if (this.#isClosed) return
       const isSame =
         found.length === this.addresses.length && found.every((ip, i) => ip === hostOf(this.addresses[i]))
@@ -75,9 +76,9 @@ export class Resolver implements TimerEntry {
     } catch (error) {
       if (this.#isClosed) return
       this.#services.log.warn({ host, err: error }, 'endpoint name does not resolve')
-      delayMs = Math.min(RETRY_MS, this.#refreshMs)
+      delayMs = this.#refreshMs === 0 ? RETRY_MS : Math.min(RETRY_MS, this.#refreshMs)
     }
-    this.#services.timers.schedule(this, delayMs)
+    if (delayMs > 0) this.#services.timers.schedule(this, delayMs)
   }
 }
 
@@ -87,7 +88,7 @@ function hostOf(address: Address | undefined): string {
 
 /** Whether an address needs a resolver. `localhost` does not: it is 127.0.0.1 by definition here, which spares a family race on every dial. */
 export function needsResolver(address: Address): address is Address & { readonly kind: 'tcp' } {
-  return address.kind === 'tcp' && net.isIP(address.host) === 0 && address.host !== 'localhost'
+  return address.kind === 'tcp' && isIP(address.host) === 0 && address.host !== 'localhost'
 }
 
 /** `localhost` spelled out. */
