@@ -154,6 +154,8 @@ export class GatewayError extends Error {
   readonly flag: string
   /** Facts for the log; never sent to a caller. */
   readonly detail: string
+  /** Text for the caller in place of the table's; null for the table's. */
+  callerMessage: string | null = null
   /** How long a caller should wait before it tries again, in milliseconds; 0 when there is nothing to say. */
   retryAfterMs = 0
 
@@ -174,4 +176,9 @@ export class GatewayError extends Error {
   override get name(): string {
     return 'GatewayError'
   }
+}
+
+/** What was thrown, as a row of the table: anything unforeseen is `INTERNAL`. */
+export function toGatewayError(error: unknown): GatewayError {
+  return error instanceof GatewayError ? error : new GatewayError('INTERNAL', '', error)
 }

@@ -9,33 +9,22 @@ import type {
   UpstreamHandler,
   UpstreamStream,
 } from '../core/codec.ts'
-import { GatewayError } from '../core/errors.ts'
+import { GatewayError, toGatewayError } from '../core/errors.ts'
 import { type Exchange, ExchangeState, type ExchangeTimeouts } from '../core/exchange.ts'
 import type { Headers, ResponseHead } from '../core/message.ts'
 import type { Destination, Route } from '../core/route.ts'
-import type { Timers } from '../core/services.ts'
 import { Verdict } from '../core/verdict.ts'
 import { type ChainOutcome, type ChainOwner, ChainPhase, Suspended } from '../filters/chain.ts'
+import { aim } from './aim.ts'
 import { Bodies, type BodyOwner } from './bodies.ts'
 import { Deadlines } from './deadlines.ts'
+import type { DispatcherServices } from './dispatcher-services.ts'
 import { Drive, driveOf } from './drive.ts'
-import { releaseStream, resumeRequest, resumeResponse, sendHeld } from './flow.ts'
+import { releaseStream, resumeRequest, resumeResponse, sendRequest, sendResponse } from './flow.ts'
 import { localAnswer, redirectAnswer } from './local-answer.ts'
 import { recordEnd, recordStart } from './record.ts'
 import { mayRepeat } from './repeat.ts'
 import type { RuntimeSource } from './runtime.ts'
-
-/** What the dispatcher needs from the gateway. */
-export interface DispatcherServices {
-  readonly timers: Timers
-  now(): number
-  /** Called once for each exchange that meshgate itself failed, when it ends. */
-  onFailed(exchange: Exchange, error: GatewayError): void
-  /** A connection was refused or closed without an exchange. */
-  onProtocolError(error: GatewayError, peer: PeerInfo, status: number): void
-  /** An exchange ended; `live` is how many are left. */
-  onIdle(): void
-}
 
 /** See the file's head. One per gateway. */
 export class Dispatcher
@@ -119,7 +108,7 @@ export class Dispatcher
       else this.fail(exchange, error)
     } catch (bug) {
       // Nobody stands above a promise: what is thrown here would end the process.
-      this.fail(exchange, asGatewayError(bug))
+      this.fail(exchange, toGatewayError(bug))
     }
   }
 
@@ -138,7 +127,7 @@ export class Dispatcher
     try {
       outcome = drive.chain.runRequest(exchange, from)
     } catch (error) {
-      this.fail(exchange, asGatewayError(error))
+      this.fail(exchange, toGatewayError(error))
       return
     }
     if (outcome === Suspended) {
@@ -153,7 +142,7 @@ export class Dispatcher
     try {
       route = drive.runtime.routes.match(exchange.request)
     } catch (error) {
-      this.fail(exchange, asGatewayError(error))
+      this.fail(exchange, toGatewayError(error))
       return
     }
     if (route === null) {
@@ -176,7 +165,7 @@ export class Dispatcher
     try {
       outcome = drive.chain.runRoute(exchange, from)
     } catch (error) {
-      this.fail(exchange, asGatewayError(error))
+      this.fail(exchange, toGatewayError(error))
       return
     }
     if (outcome === Suspended) exchange.request.retain()
@@ -189,7 +178,7 @@ export class Dispatcher
     try {
       outcome = drive.chain.runResponse(exchange, from)
     } catch (error) {
-      this.#failResponse(exchange, drive, asGatewayError(error))
+      this.#failResponse(exchange, drive, toGatewayError(error))
       return
     }
     if (outcome === Suspended) {
@@ -217,26 +206,14 @@ export class Dispatcher
   #act(exchange: Exchange, route: Route): void {
     let answer: LocalReply | null = null
     try {
-      if (route.redirect === null) this.#aim(exchange, route)
+      if (route.redirect === null) aim(exchange, route)
       else answer = redirectAnswer(exchange, route.redirect)
     } catch (error) {
-      this.fail(exchange, asGatewayError(error))
+      this.fail(exchange, toGatewayError(error))
       return
     }
     if (answer === null) this.#connect(exchange)
     else this.#answer(exchange, answer)
-  }
-
-  /** Rewrites the request as the route says and picks its destination. */
-  #aim(exchange: Exchange, route: Route): void {
-    const { request } = exchange
-    if (route.rewritePath !== null) request.path = route.rewritePath(request.path)
-    if (route.rewriteAuthority !== null) request.authority = route.rewriteAuthority
-    if (route.hashKey !== null) exchange.hashKey = route.hashKey(exchange)
-    const destination = (route.pick as (exchange: Exchange) => Destination)(exchange)
-    exchange.destination = destination
-    destination.stats.requests++
-    destination.stats.active++
   }
 
   /** One attempt: asks the cluster for a stream. */
@@ -259,17 +236,7 @@ export class Dispatcher
     exchange.state = ExchangeState.Awaiting
     this.#deadlines.beginTry(exchange, (exchange.route as Route).perTryTimeoutMs)
     drive.requestSent = true
-    const body = exchange.requestBody
-    if (body !== null) {
-      stream.sendRequest(exchange.request, body.length === 0)
-      if (body.length > 0 && exchange.upstream === stream) stream.sendBody(body, 0, body.length, true)
-      return
-    }
-    const hold = drive.requestHold
-    const isWhole = exchange.requestEnded
-    stream.sendRequest(exchange.request, isWhole && (hold === null || hold.isEmpty))
-    if (hold !== null && exchange.upstream === stream) sendHeld(stream, hold, isWhole)
-    if (exchange.upstream === stream && stream.isWritable) resumeRequest(exchange, drive)
+    sendRequest(exchange, drive, stream)
   }
 
   onInformational(exchange: Exchange, response: ResponseHead): void {
@@ -332,8 +299,6 @@ export class Dispatcher
     this.#connect(exchange)
   }
 
-  // — answers ————————————————————————————————————————————————————————————————————————————————————
-
   #answerLocally(exchange: Exchange): void {
     let answer: LocalReply
     try {
@@ -366,26 +331,10 @@ export class Dispatcher
   }
 
   #sendResponse(exchange: Exchange, drive: Drive): void {
-    const response = exchange.response as ResponseHead
-    const { downstream } = exchange
     exchange.state = ExchangeState.Responding
-    const body = exchange.responseBody ?? (drive.isLocal ? (response as LocalReply).body : null)
-    if (body !== null) {
-      downstream.sendResponse(response, body.length === 0)
-      exchange.responseBytes += body.length
-      if (body.length > 0) downstream.sendBody(body, 0, body.length, true)
-      this.onDirectionEnded(exchange, drive)
-      return
-    }
-    const hold = drive.responseHold
-    const isWhole = drive.responseEnded
-    downstream.sendResponse(response, isWhole && (hold === null || hold.isEmpty))
-    if (hold !== null) {
-      exchange.responseBytes += hold.length
-      sendHeld(downstream, hold, isWhole)
-    }
-    if (isWhole) this.onDirectionEnded(exchange, drive)
-    else if (downstream.isWritable) resumeResponse(exchange, drive)
+    sendResponse(exchange, drive)
+    if (drive.responseEnded) this.onDirectionEnded(exchange, drive)
+    else if (exchange.downstream.isWritable) resumeResponse(exchange, drive)
   }
 
   /** An exchange ends with its response; a tunnel when both sides have ended. */
@@ -394,8 +343,6 @@ export class Dispatcher
     if (exchange.state !== ExchangeState.Responding || !drive.responseEnded) return
     if (exchange.requestEnded || !drive.isTunnel) this.#finish(exchange)
   }
-
-  // — time and the two ends —————————————————————————————————————————————————————————————————————————————
 
   onExchangeTimer(exchange: Exchange): void {
     if (exchange.state === ExchangeState.Finished) return
@@ -450,8 +397,4 @@ export class Dispatcher
     // Last: the codec may begin the connection's next exchange in this call.
     exchange.downstream.finish()
   }
-}
-
-function asGatewayError(error: unknown): GatewayError {
-  return error instanceof GatewayError ? error : new GatewayError('INTERNAL', '', error)
 }

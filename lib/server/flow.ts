@@ -1,6 +1,7 @@
-/** The small steps of bodies in motion: who is paused for whom, and how what was held goes on. */
-import type { DownstreamStream, UpstreamStream } from '../core/codec.ts'
+/** The small steps of messages in motion: how they are sent, who is paused for whom, and how what was held goes on. */
+import type { DownstreamStream, LocalReply, UpstreamStream } from '../core/codec.ts'
 import type { Exchange } from '../core/exchange.ts'
+import type { ResponseHead } from '../core/message.ts'
 import type { Drive } from './drive.ts'
 import type { Hold } from './hold.ts'
 
@@ -44,4 +45,38 @@ export function sendHeld(target: DownstreamStream | UpstreamStream, hold: Hold, 
     target.sendBody(bytes, 0, length, isWhole && left === 0 && trailers === null)
   })
   if (trailers !== null) target.sendTrailers(trailers)
+}
+
+/** Sends the request on its stream: the head, and what there is of the body. The stream may fail while this runs. */
+export function sendRequest(exchange: Exchange, drive: Drive, stream: UpstreamStream): void {
+  const body = exchange.requestBody
+  if (body !== null) {
+    stream.sendRequest(exchange.request, body.length === 0)
+    if (body.length > 0 && exchange.upstream === stream) stream.sendBody(body, 0, body.length, true)
+    return
+  }
+  const hold = drive.requestHold
+  const isWhole = exchange.requestEnded
+  stream.sendRequest(exchange.request, isWhole && (hold === null || hold.isEmpty))
+  if (hold !== null && exchange.upstream === stream) sendHeld(stream, hold, isWhole)
+  if (exchange.upstream === stream && stream.isWritable) resumeRequest(exchange, drive)
+}
+
+/** Sends the response to the caller: the head, and what there is of the body. */
+export function sendResponse(exchange: Exchange, drive: Drive): void {
+  const response = exchange.response as ResponseHead
+  const { downstream } = exchange
+  const body = exchange.responseBody ?? (drive.isLocal ? (response as LocalReply).body : null)
+  if (body !== null) {
+    downstream.sendResponse(response, body.length === 0)
+    exchange.responseBytes += body.length
+    if (body.length > 0) downstream.sendBody(body, 0, body.length, true)
+    return
+  }
+  const hold = drive.responseHold
+  const isWhole = drive.responseEnded
+  downstream.sendResponse(response, isWhole && (hold === null || hold.isEmpty))
+  if (hold === null) return
+  exchange.responseBytes += hold.length
+  sendHeld(downstream, hold, isWhole)
 }

@@ -18,6 +18,7 @@ export function localAnswer(exchange: Exchange): LocalReply {
   if (refusal === null) throw new Error('a reply was announced but none was given')
   const error = new GatewayError(refusal.code, refusal.message ?? '')
   error.retryAfterMs = refusal.retryAfterMs
+  error.callerMessage = refusal.message
   exchange.error = error
   return exchange.downstream.errorReply(error)
 }

@@ -22,7 +22,11 @@ export function httpDate(): string {
 }
 
 /** What a plain caller is told about a failure: the code and its text, never the details. */
-export function errorBody(code: ErrorCode): Buffer {
+export function errorBody({ code, callerMessage }: GatewayError): Buffer {
+  return callerMessage === null ? preparedBody(code) : Buffer.from(`${code}: ${callerMessage}\n`)
+}
+
+function preparedBody(code: ErrorCode): Buffer {
   let body = bodies.get(code)
   if (body === undefined) {
     body = Buffer.from(`${code}: ${ERRORS[code].message}\n`)
@@ -35,16 +39,22 @@ export function errorBody(code: ErrorCode): Buffer {
 export function errorReply(error: GatewayError, isOperation: boolean): LocalResponse {
   const reply = isOperation
     ? new LocalResponse('http', 200, NO_BODY)
-    : new LocalResponse('http', status[error.code], errorBody(error.code))
+    : new LocalResponse('http', status[error.code], errorBody(error))
   // Assigned, not set: constants need no checks.
   const added = ['date', httpDate(), 'x-meshgate-error', error.code]
   if (isOperation) {
-    const memo = encodeURIComponent(ERRORS[error.code].message.slice(0, MAX_MEMO))
+    const memo = memoOf(error)
     added.push('result-status', String(resultCode[error.code]), 'result-memo', memo, 'result-tips', memo)
   } else added.push('content-type', 'text/plain; charset=utf-8')
   if (error.retryAfterMs > 0) added.push('retry-after', String(Math.ceil(error.retryAfterMs / 1000)))
   reply.headers.added = added
   return reply
+}
+
+function memoOf({ code, callerMessage }: GatewayError): string {
+  const text = callerMessage ?? ERRORS[code].message
+  // Cutting may leave half a surrogate pair, which cannot be encoded.
+  return encodeURIComponent(text.slice(0, MAX_MEMO).toWellFormed())
 }
 
 /** The response for what a filter or route answers. */

@@ -6,7 +6,7 @@ import type { ResponseHead, StatusKind } from '../../core/message.ts'
 import { Code, HEADER_LENGTH, Origin, RETRY_AFTER_UNIT_MS, ResponseMark } from './constants.ts'
 import { readU16 } from './frame.ts'
 import { MmtpHeaders } from './headers.ts'
-import { MEMOS, OVERLOADS, refusalCancel, status } from './status.ts'
+import { encodeMemo, MEMOS, OVERLOADS, refusalCancel, status } from './status.ts'
 
 /**
  * The head of a RESPONSE frame. Position 0 of its headers is the frame's first byte, as in a request. See
@@ -70,13 +70,18 @@ export class OutgoingResponse extends LocalResponse implements LocalReply {
 
 const NO_BODY = Buffer.alloc(0)
 
-/** The refusal for a failure: empty body, the reason in `result-memo`. */
-export function refusal(code: ErrorCode, isUnprocessed: boolean, retryAfterMs: number): OutgoingResponse {
+/** The refusal for a failure: empty body, the reason (`message` where the table's is not right) in `result-memo`. */
+export function refusal(
+  code: ErrorCode,
+  isUnprocessed: boolean,
+  retryAfterMs: number,
+  message: string | null = null,
+): OutgoingResponse {
   const reply = new OutgoingResponse(status[code], NO_BODY)
   if (isUnprocessed) reply.marks |= ResponseMark.Unprocessed
   if (OVERLOADS.has(code)) reply.marks |= ResponseMark.Overloaded
   reply.retryAfterMs = retryAfterMs
   reply.cancel = refusalCancel(code)
-  reply.headers.add('result-memo', MEMOS[code] as string)
+  reply.headers.add('result-memo', message === null ? (MEMOS[code] as string) : encodeMemo(message))
   return reply
 }

@@ -99,7 +99,7 @@ export class ServerStream extends MmtpStream implements DownstreamStream {
   }
 
   errorReply(error: GatewayError): OutgoingResponse {
-    return refusal(error.code, error.retry === 'unsent', error.retryAfterMs)
+    return refusal(error.code, error.retry === 'unsent', error.retryAfterMs, error.callerMessage)
   }
 
   localReply(_status: number, resultCode: number, body: Buffer): OutgoingResponse {

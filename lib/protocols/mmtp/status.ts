@@ -96,3 +96,11 @@ export function resultCodeOf(httpStatus: number): number {
 export const MEMOS: Readonly<Record<string, string>> = Object.fromEntries(
   Object.entries(ERRORS).map(([code, row]) => [code, encodeURIComponent(row.message)]),
 )
+
+/** Longest memo, before its encoding. */
+const MAX_MEMO = 512
+
+/** A text as `result-memo` carries it. Cutting may leave half a surrogate pair, which could not be encoded. */
+export function encodeMemo(text: string): string {
+  return encodeURIComponent(text.slice(0, MAX_MEMO).toWellFormed())
+}
