@@ -24,7 +24,11 @@ export interface Rig {
 }
 
 /** Starts a gateway with `config` (YAML); stops it with the test and checks that leases, exchanges and timers are zero. */
-export async function startRig(t: Test, config: string, options: { isWatching?: boolean } = {}): Promise<Rig> {
+export async function startRig(
+  t: Test,
+  config: string,
+  options: { isWatching?: boolean } = {},
+): Promise<Rig> {
   const folder = await mkdtemp(path.join(tmpdir(), 'meshgate-test-'))
   const file = path.join(folder, 'meshgate.yaml')
   await writeFile(file, config)
@@ -32,13 +36,18 @@ export async function startRig(t: Test, config: string, options: { isWatching?: 
   await gateway.start()
   gateway.log.setLevel('silent')
   t.teardown(async () => {
+    await untilQuiet(gateway)
+    const before = leftBehind(gateway)
     await gateway.destroy()
     await rm(folder, { recursive: true, force: true })
     await untilIdle(gateway)
-    t.equal(gateway.dispatcher.live, 0, 'no exchange is left')
-    t.equal(poolUsage().leased, 0, 'no lease is left')
-    t.equal(gateway.loop.wheel.count, 0, 'no timer is left')
-    for (const { part } of gateway.clusters.values()) t.equal(part.queued, 0, `no exchange waits in ${part.name}`)
+    const after = [...leftBehind(gateway), ...leaksOf(gateway)]
+    const left = [...before.map((what) => `${what} before the stop`), ...after]
+    if (left.length > 0) {
+      // A test cannot assert any more once it is over, but it can fail.
+      console.error(`# ${t.fullname} leaves behind: ${left.join(', ')}`)
+      throw new Error(`left behind: ${left.join(', ')}`)
+    }
   })
   return {
     gateway,
@@ -59,10 +68,41 @@ function portOf(gateway: Gateway, name?: string): number {
   return Number(running.part.address.split(':').at(-1))
 }
 
+/** What no exchange may leave, even while the gateway runs. */
+function leftBehind(gateway: Gateway): string[] {
+  const counts: [string, number][] = [
+    ['exchanges', gateway.dispatcher.live],
+    ['exchanges on the runtime', gateway.runtime.live],
+  ]
+  for (const { part } of gateway.listeners.values())
+    counts.push([`active in ${part.name}`, part.stats.active])
+  for (const { part } of gateway.clusters.values()) {
+    counts.push([`active in ${part.name}`, part.stats.active], [`waiting in ${part.name}`, part.queued])
+  }
+  return counts.filter(([, count]) => count !== 0).map(([what, count]) => `${count} ${what}`)
+}
+
+/** What a stopped gateway may not hold. */
+function leaksOf(gateway: Gateway): string[] {
+  const counts: [string, number][] = [
+    ['leases', poolUsage().leased],
+    ['timers', gateway.loop.wheel.count],
+  ]
+  return counts.filter(([, count]) => count !== 0).map(([what, count]) => `${count} ${what}`)
+}
+
+/** Clients are gone by now; what they left behind ends by itself, within two seconds at most. */
+async function untilQuiet(gateway: Gateway): Promise<void> {
+  const untilMs = performance.now() + 2000
+  while (gateway.dispatcher.live > 0 && performance.now() < untilMs)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+}
+
 /** Sockets close over a few turns of the loop; this waits for the last of them, for a second at most. */
 async function untilIdle(gateway: Gateway): Promise<void> {
   const untilMs = performance.now() + 1000
-  const isBusy = (): boolean => gateway.dispatcher.live > 0 || poolUsage().leased > 0 || gateway.loop.wheel.count > 0
+  const isBusy = (): boolean =>
+    gateway.dispatcher.live > 0 || poolUsage().leased > 0 || gateway.loop.wheel.count > 0
   while (isBusy() && performance.now() < untilMs) await new Promise((resolve) => setImmediate(resolve))
 }
 
