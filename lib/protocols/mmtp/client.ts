@@ -190,6 +190,7 @@ export class MmtpClient extends MmtpConnection implements ClientCodec, ClientStr
       return false
     }
     stream.response = response
+    if (isLast && end >= 0 && !hasCrc) response.bodyEnd = end - at
     const isWhole = isLast && dataLength === 0
     if (isWhole && end >= 0) {
       stream.exchange = null

@@ -17,6 +17,8 @@ import { type Outbound, type SendingStream, writeHeader } from './outbound.ts'
 import { MmtpResponse, OutgoingResponse } from './response.ts'
 import { resultCodeOf } from './status.ts'
 
+/** Largest body that is copied along with its head; a larger one may be lent. */
+const MAX_WHOLE_BODY = 4 * 1024
 const U16_MAX = 0xffff
 const SUCCESS = 1000
 const MS_PER_SECOND = 1000
@@ -29,9 +31,44 @@ export function writeResponse(
   response: ResponseHead,
   last: boolean,
 ): boolean {
-  if (response instanceof MmtpResponse) return forward(out, stream, response, last)
+  if (response instanceof MmtpResponse) {
+    if (!last && exchange.responseBody === null && isWhole(out, stream, response)) {
+      forwardWhole(out, stream, response)
+      return true
+    }
+    return forward(out, stream, response, last)
+  }
   if (response instanceof OutgoingResponse) return writeOwn(out, stream, response, last)
   return writeOther(out, stream, exchange, response, last)
+}
+
+/** Whether the frame can go on as it came, body and all. */
+function isWhole(
+  out: Outbound,
+  stream: SendingStream,
+  { headers, bodyEnd, bodyLength }: MmtpResponse,
+): boolean {
+  if (bodyEnd === 0 || headers.removed > 0 || headers.added !== null) return false
+  if (headers.blockEnd - HEADER_LENGTH > out.peer.maxMeta || stream.waiting !== null) return false
+  const { window, peer } = out
+  return bodyLength <= MAX_WHOLE_BODY && bodyLength <= Math.min(stream.sendWindow, window, peer.maxBodyFrame)
+}
+
+/** Copies the whole frame; the piece of body that the dispatcher hands over next has been sent with it. */
+function forwardWhole(out: Outbound, stream: SendingStream, response: MmtpResponse): void {
+  const { headers, bodyEnd, bodyLength } = response
+  const { bytes, base } = headers
+  const buffer = out.reserve(bodyEnd, 0)
+  const at = out.wire.position
+  bytes.copy(buffer, at, base, base + bodyEnd)
+  const metaLength = headers.blockEnd - HEADER_LENGTH
+  const flags = (response.flags & FORWARDED_FLAGS) | Flag.End
+  const routeLength = buffer[at + 10] as number
+  const encoding = headers.encoding << 4
+  writeHeader(buffer, at, FrameType.Response, flags, stream.id, metaLength, routeLength, encoding, bodyLength)
+  buffer[at + HEADER_LENGTH] = response.status >> 8
+  buffer[at + HEADER_LENGTH + 1] = response.status
+  out.commitWhole(stream, at + bodyEnd, bodyLength)
 }
 
 /** Copies header, prefix and block as one range and patches what belongs to the hop, and the status. */

@@ -99,6 +99,17 @@ export class Outbound {
     this.wire.position = end
   }
 
+  /** A frame with head and whole body ends at `end`. */
+  commitWhole(stream: SendingStream, end: number, bodyLength: number): void {
+    this.wire.position = end
+    stream.isEndGiven = true
+    stream.hasSentEnd = true
+    stream.messageBytes += bodyLength
+    stream.sendWindow -= bodyLength
+    this.window -= bodyLength
+    if (bodyLength > 0) this.bodyFrames++
+  }
+
   /** As {@link Outbound.commit} for the head of a message at `at`, whose body follows. */
   commitHead(stream: SendingStream, buffer: Buffer, at: number, end: number): void {
     this.wire.position = end

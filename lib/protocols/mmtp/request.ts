@@ -3,6 +3,7 @@ import type { RequestHead } from '../../core/message.ts'
 import { Encoding, HEADER_LENGTH, PREFIX_LENGTH, RequestMark, SHARD_UNKNOWN } from './constants.ts'
 import { readU16, readU32 } from './frame.ts'
 import { MmtpHeaders } from './headers.ts'
+import { operationAt } from './operations.ts'
 
 const MAX_USER_SHARD = 99
 const SHARD_UNSHARDED = 0xfffe
@@ -45,7 +46,7 @@ export class MmtpRequest implements RequestHead {
     const shard = readU16(bytes, prefix + 4)
     const marks = bytes[prefix + 6] as number
     const hopsAndEncoding = bytes[at + 11] as number
-    this.operation = bytes.latin1Slice(prefix + PREFIX_LENGTH, prefix + (bytes[at + 10] as number))
+    this.operation = operationAt(bytes, prefix + PREFIX_LENGTH, prefix + (bytes[at + 10] as number))
     this.headers.encoding = hopsAndEncoding >> 4
     this.bodyLength = bodyLength
     this.budgetMs = readU32(bytes, prefix)

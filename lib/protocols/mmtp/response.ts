@@ -27,6 +27,8 @@ export class MmtpResponse implements ResponseHead {
   readonly metaLength: number
   /** As in a request. */
   hasCrc: boolean
+  /** Where the body ends, counted like the positions of the headers, while all of it lies behind the head in the same bytes; else 0. */
+  bodyEnd = 0
 
   /** `at` is the first byte of the frame, whose header was checked. */
   constructor(bytes: Buffer, at: number, bodyLength: number, hasCrc: boolean) {
@@ -44,6 +46,7 @@ export class MmtpResponse implements ResponseHead {
   }
 
   retain(): void {
+    this.bodyEnd = 0
     this.headers.retain(HEADER_LENGTH + this.metaLength)
   }
 

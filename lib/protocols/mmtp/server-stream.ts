@@ -82,7 +82,8 @@ export class ServerStream extends MmtpStream implements DownstreamStream {
   }
 
   sendBody(bytes: Buffer, offset: number, end: number, last: boolean): void {
-    if (this.isClosed || !this.hasSentHead) return
+    // The end may be given already: a short answer goes out whole, with its head.
+    if (this.isClosed || !this.hasSentHead || this.isEndGiven) return
     const { out } = this.#owner
     if (this.messageBytes + end - offset > out.peer.maxMessage) {
       this.#cancel(Code.TooLarge)
