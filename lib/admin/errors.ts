@@ -5,6 +5,6 @@ import { type Endpoint, json } from './endpoint.ts'
 export const errors: Endpoint = {
   method: 'GET',
   path: '/errors',
-  summary: 'recent errors, newest first',
+  summary: 'recent errors, newest first: the last of each code and place, with their number',
   handle: ({ gateway }) => json({ errors: gateway.recentErrors() }),
 }

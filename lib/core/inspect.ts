@@ -3,11 +3,13 @@
 /** A point in the life of the process. */
 export type GatewayPhase = 'starting' | 'ready' | 'draining' | 'stopped'
 
-/** One line of the list of recent errors. */
+/** One line of the list of recent errors: the newest of its kind. */
 export interface RecentError {
   /** ISO 8601. */
   readonly time: string
   readonly code: string
+  /** How many there were with this code at this place. */
+  readonly count: number
   readonly message: string
   readonly listener: string
   readonly route: string

@@ -16,7 +16,7 @@ export function localAnswer(exchange: Exchange): LocalReply {
     return answer
   }
   if (refusal === null) throw new Error('a reply was announced but none was given')
-  const error = new GatewayError(refusal.code, refusal.message ?? '')
+  const error = withoutStack(() => new GatewayError(refusal.code))
   error.retryAfterMs = refusal.retryAfterMs
   error.callerMessage = refusal.message
   exchange.error = error
@@ -28,4 +28,13 @@ export function redirectAnswer(exchange: Exchange, redirect: RedirectAction): Lo
   const answer = exchange.downstream.localReply(redirect.status, REDIRECT_RESULT_CODE, NO_BODY)
   answer.headers.set('location', redirect.location(exchange))
   return answer
+}
+
+/** A refusal is expected: it needs no stack, which is most of what an `Error` costs. */
+function withoutStack(make: () => GatewayError): GatewayError {
+  const limit = Error.stackTraceLimit
+  Error.stackTraceLimit = 0
+  const error = make()
+  Error.stackTraceLimit = limit
+  return error
 }

@@ -54,6 +54,7 @@ export function recentError(code: string, message: string, more: Partial<RecentE
   return {
     time,
     code,
+    count: 1,
     message,
     listener: 'http',
     route: '',

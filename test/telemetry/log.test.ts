@@ -3,7 +3,6 @@ import t from 'tap'
 import { createLogger, LOG_LEVELS } from '../../lib/telemetry/log.ts'
 import { RecentErrors } from '../../lib/telemetry/recent-errors.ts'
 import { isSecretName, redact } from '../../lib/telemetry/redact.ts'
-import { recentError } from '../admin/fake-gateway.ts'
 
 function createTestLog(options: Parameters<typeof createLogger>[0] = {}) {
   const lines: Record<string, unknown>[] = []
@@ -141,18 +140,39 @@ t.test('without a destination the lines go to stderr and are complete when the p
 
 t.test('recent errors are few, newest first, and short', async (t) => {
   const errors = new RecentErrors(3)
+  const failure = (timeMs: number, code: string, route = '') => ({
+    ...{ timeMs, code, message: `at ${timeMs}`, listener: 'in', route, cluster: '', peer: '', traceId: '' },
+  })
   t.same(errors.list(), [])
-  for (let i = 1; i <= 2; i++) errors.add(recentError('NO_ROUTE', `error ${i}`))
+  for (let i = 1; i <= 5; i++) errors.add(failure(i, 'NO_ROUTE', `route ${i}`))
   t.same(
-    errors.list().map(({ message }) => message),
-    ['error 2', 'error 1'],
+    errors.list().map(({ route }) => route),
+    ['route 5', 'route 4', 'route 3'],
   )
-  for (let i = 3; i <= 5; i++) errors.add(recentError('NO_ROUTE', `error ${i}`))
-  t.same(
-    errors.list().map(({ message }) => message),
-    ['error 5', 'error 4', 'error 3'],
-  )
-  errors.add(recentError('NO_ROUTE', 'x'.repeat(100_000), { route: 'y'.repeat(100_000) }))
-  t.equal(errors.list()[0].message.length, 512)
-  t.equal(errors.list()[0].route.length, 512)
+  errors.add({ ...failure(6, 'INTERNAL', 'y'.repeat(100_000)), message: 'x'.repeat(100_000) })
+  const [newest] = errors.list()
+  t.equal(newest?.message.length, 512)
+  t.equal(newest?.route.length, 512)
+})
+
+t.test('a flood of one kind of error is one line with a number, and hides no other', async (t) => {
+  const errors = new RecentErrors(3)
+  const failure = (timeMs: number, code: string) => ({
+    ...{
+      timeMs,
+      code,
+      message: `at ${timeMs}`,
+      listener: 'in',
+      route: 'r',
+      cluster: '',
+      peer: '',
+      traceId: '',
+    },
+  })
+  errors.add(failure(1, 'INTERNAL'))
+  for (let i = 2; i <= 1001; i++) errors.add(failure(i, 'RATE_LIMITED'))
+  t.match(errors.list(), [
+    { code: 'RATE_LIMITED', count: 1000, message: 'at 1001', time: '1970-01-01T00:00:01.001Z' },
+    { code: 'INTERNAL', count: 1 },
+  ])
 })

@@ -157,7 +157,7 @@ export function errorRow(error: RecentError, index: number): Row {
     key: String(index),
     cells: [
       { text: formatTime(error.time), className: 'dim', title: error.time },
-      { text: error.code, className: 'code' },
+      { text: error.count > 1 ? `${error.code} × ${error.count}` : error.code, className: 'code' },
       { text: where, className: 'dim where', title: where },
       {
         text: error.message,

@@ -96,7 +96,7 @@ td.code { font: 600 11.5px ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", m
 .errors .scroll { max-height: 208px; overflow-y: auto; }
 .errors table, .filters table { table-layout: fixed; min-width: 700px; }
 .errors col.time { width: 78px; }
-.errors col.code { width: 208px; }
+.errors col.code { width: 260px; }
 .errors col.where { width: 26%; }
 .filters col.time { width: 34px; }
 .filters col.name { width: calc(21% - 34px); }
