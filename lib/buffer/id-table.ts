@@ -16,8 +16,8 @@ export interface Identified {
  *   [ 9 │ · │ · │ 7 ]   3 and 5 are over, 9 took the slot of 1, which waits in the side table
  * ```
  *
- * A `Map` is rebuilt for every few dozen ids that come and go, and each dead copy that was promoted keeps what it held alive
- * until the next full collection: at 64 streams in flight that doubled the cost of a request (perf/micro/id-table.ts).
+ * A `Map` is rebuilt for every few dozen ids that come and go, and each copy of it that was promoted keeps what it held alive
+ * until the next full collection (perf/micro/id-table.ts).
  */
 export class IdTable<T extends Identified> {
   #slots: (T | null)[] = []
