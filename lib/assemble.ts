@@ -7,11 +7,9 @@ import type { Destination, Route } from './core/route.ts'
 import type { ScopeStats } from './core/services.ts'
 import { compileField, type FieldContext } from './filters/fields.ts'
 import { parseAddress } from './net/address.ts'
-import { LISTENER_PROTOCOLS, PROTOCOLS } from './protocols/index.ts'
-import { RuleError } from './router/pattern.ts'
+import { protocolNamed, serverProtocolNamed } from './protocols/index.ts'
 import { compileRedirect } from './router/redirect.ts'
 import { compilePathRewrite } from './router/rewrite.ts'
-import { ruleProblems } from './router/rule.ts'
 import { WeightedChoice } from './router/weights.ts'
 import type { ListenerOptions } from './server/listener.ts'
 import type { ClusterOptions } from './upstream/cluster.ts'
@@ -33,7 +31,7 @@ export function listenerOptions(config: ListenerConfig, cell: string): ListenerO
   }
   return {
     name: config.name,
-    protocol: LISTENER_PROTOCOLS[config.protocol] as ListenerOptions['protocol'],
+    protocol: serverProtocolNamed(config.protocol),
     acceptor: {
       address: parseAddress(config.address),
       maxConnections: config.maxConnections,
@@ -57,7 +55,7 @@ export function clusterOptions(config: ClusterConfig, cell: string): ClusterOpti
   }
   return {
     name: config.name,
-    protocol: PROTOCOLS[config.protocol],
+    protocol: protocolNamed(config.protocol),
     endpoints: config.endpoints.map(({ address, weight }) => ({ address: parseAddress(address), weight })),
     balancer: config.balancer,
     codec,
@@ -102,11 +100,11 @@ class CompiledRoute implements Route {
     this.name = name
     this.index = parts.index
     this.pick = to.redirect === null ? destinationPicker(config, parts) : null
-    this.redirect =
-      to.redirect === null ? null : compileRedirect(to.redirect, config.match.path)
+    this.redirect = to.redirect === null ? null : compileRedirect(to.redirect, config.match.path)
     this.timeoutMs = config.timeout
     this.perTryTimeoutMs = config.perTryTimeout
-    this.rewritePath = hasPathRewrite(rewrite) ? compilePathRewrite(rewrite, config.match.path) : null
+    this.rewritePath =
+      rewrite !== undefined && hasPathRewrite(rewrite) ? compilePathRewrite(rewrite, config.match.path) : null
     this.rewriteAuthority = rewrite?.host ?? null
     this.translation = to.translation
     this.hashKey = config.hashKey === undefined ? null : hashKeyReader(config.hashKey, parts.fields)
@@ -125,28 +123,9 @@ export function createRoute(name: string, config: RouteConfig, parts: RouteParts
   return new CompiledRoute(name, config, parts)
 }
 
-/** What is wrong with a route's rules; keys count from the route. */
-export function routeProblems(route: RouteConfig): { key: readonly string[]; message: string }[] {
-  const problems = ruleProblems(route.match).map(({ key, message }) => ({ key: ['match', ...key], message }))
-  const attempt = (at: readonly string[], compile: () => unknown): void => {
-    try {
-      compile()
-    } catch (error) {
-      if (!(error instanceof RuleError)) throw error
-      problems.push({ key: [...at, ...error.key], message: error.message })
-    }
-  }
-  const { match, rewrite, to } = route
-  if (hasPathRewrite(rewrite)) attempt(['rewrite'], () => compilePathRewrite(rewrite, match.path))
-  const { redirect } = to
-  if (redirect !== null)
-    attempt(['to', 'redirect'], () => compileRedirect(redirect, match.path))
-  return problems
-}
-
-function hasPathRewrite(rewrite: RouteConfig['rewrite']): rewrite is NonNullable<RouteConfig['rewrite']> {
-  if (rewrite === undefined) return false
-  return rewrite.path !== undefined || rewrite.prefix !== undefined || rewrite.regex !== undefined
+/** Whether a rewrite changes the path. */
+export function hasPathRewrite(rewrite: NonNullable<RouteConfig['rewrite']>): boolean {
+  return (rewrite.path ?? rewrite.prefix ?? rewrite.regex) !== undefined
 }
 
 function destinationPicker(config: RouteConfig, parts: RouteParts): (exchange: Exchange) => Destination {
@@ -177,7 +156,7 @@ export function isSameCluster(a: ClusterConfig, b: ClusterConfig): boolean {
 }
 
 /** Whether a running listener can take over another configuration: what is bound may not change. */
-export function isSameBinding(a: ListenerConfig, b: ListenerConfig): boolean {
+export function isSameListener(a: ListenerConfig, b: ListenerConfig): boolean {
   return a.name === b.name && a.address === b.address && a.protocol === b.protocol
 }
 

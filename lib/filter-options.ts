@@ -8,8 +8,18 @@ export function checkFilterOptions(
   options: Readonly<Record<string, unknown>>,
 ): OptionProblem[] {
   if (schema === null) return []
-  return checkAgainst(schema, options, []).map(({ path, message, hint }) => ({
+  return checkAgainst(schema, options, []).map(({ path, message, hint, atKey = false }) => ({
     path: path.map((step) => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`).join(''),
-    message: hint === '' ? message : `${message} — ${hint}`,
+    message,
+    hint,
+    atKey,
   }))
+}
+
+/** The keys and indexes of a problem's path, for findings. */
+export function stepsOf({ path }: OptionProblem): (string | number)[] {
+  return path
+    .split('/')
+    .slice(1)
+    .map((step) => (/^\d+$/.test(step) ? Number(step) : step.replaceAll('~1', '/').replaceAll('~0', '~')))
 }

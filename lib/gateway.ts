@@ -2,42 +2,35 @@
  * The composition root: how everything is wired, from one configuration file to a serving gateway, and how a new
  * configuration takes its place.
  */
-import {
-  cellOf,
-  clusterOptions,
-  isSameBinding,
-  isSameCluster,
-  listenerOptions,
-  pathResolver,
-} from './assemble.ts'
-import { compileRuntime } from './compile.ts'
-import type { ClusterConfig, Config, FilterCatalog, ListenerConfig } from './config/config.ts'
-import { locateFindings } from './config/load.ts'
-import { type FileResult, loadFile, loadInWorker } from './config/load-file.ts'
-import { describeProblem, type Problem } from './config/problem.ts'
+import { AdminDoor } from './admin-door.ts'
+import { pathResolver } from './assemble.ts'
+import { type Compiled, compileRuntime } from './compile.ts'
+import type { Config } from './config/config.ts'
+import { checksumOf, locateFindings } from './config/load.ts'
+import { type FileResult, loadFile, loadInWorker, readConfigFile } from './config/load-file.ts'
+import { loadInSteps } from './config/load-steps.ts'
+import { comparePlaces, describeProblem, type Problem } from './config/problem.ts'
+import { createTurns, NO_TURNS } from './config/turns.ts'
 import { type ConfigWatch, watchConfig } from './config/watch.ts'
-import type { PeerInfo } from './core/codec.ts'
-import type { GatewayError } from './core/errors.ts'
-import type { Exchange } from './core/exchange.ts'
 import type { FilterServices } from './core/filter.ts'
 import type { GatewayPhase } from './core/inspect.ts'
 import type { LogSink } from './core/services.ts'
-import { FILTERS } from './filters/index.ts'
+import { FailureLog } from './failure-log.ts'
+import { CATALOG } from './filter-specs.ts'
 import { makeServices, SlotRegistry } from './filters/services.ts'
-import { Inspector } from './inspector.ts'
-import { parseAddress } from './net/address.ts'
 import type { NetContext } from './net/connection.ts'
 import { Loop } from './net/loop.ts'
+import { loadProtocols } from './protocols/index.ts'
+import { type ClusterPlan, type RunningCluster, RunningClusters } from './running-clusters.ts'
+import { type ListenerPlan, type RunningListener, RunningListeners } from './running-listeners.ts'
 import { ScopeRegistry } from './scopes.ts'
 import { Dispatcher } from './server/dispatcher.ts'
-import { Listener } from './server/listener.ts'
 import type { Runtime } from './server/runtime.ts'
-import { registerGatewayMetrics } from './telemetry/gateway-metrics.ts'
+import { gatewayCounter } from './telemetry/gateway-counters.ts'
 import { createLogger, type GatewayLogger } from './telemetry/log.ts'
 import { openLogSink } from './telemetry/log-sink.ts'
 import { MetricsRegistry } from './telemetry/metrics.ts'
 import { RecentErrors } from './telemetry/recent-errors.ts'
-import { Cluster } from './upstream/cluster.ts'
 import { systemLookup } from './upstream/resolver.ts'
 import { UserFilters } from './user-filters.ts'
 import { VERSION } from './version.ts'
@@ -53,26 +46,27 @@ export class ConfigError extends Error {
 }
 
 /** What serves one accepted configuration. */
-interface Serving {
+export interface Serving {
   readonly config: Config
   readonly checksum: string
   readonly loadedAt: string
   readonly version: number
   readonly runtime: Runtime
+  /** By position of the route. */
+  readonly routeNames: readonly string[]
+  /** Called when the last exchange is over. */
+  readonly releaseClusters: () => void
 }
 
-/** The options' schemas of the built-in filters, for the loader. */
-export const CATALOG: FilterCatalog = new Map([...FILTERS].map(([name, { schema }]) => [name, schema]))
-
-/** A cluster or listener and the configuration that it runs with. */
-interface Running<C, T> {
-  readonly config: C
-  readonly part: T
-}
-
-/** A cluster of the configuration that is about to serve. */
-interface Planned extends Running<ClusterConfig, Cluster> {
-  readonly isNew: boolean
+/** Everything that a configuration needs to serve, not yet serving. */
+interface Prepared {
+  readonly result: FileResult
+  readonly config: Config
+  readonly compiled: Compiled
+  readonly clusters: ClusterPlan
+  readonly listeners: ListenerPlan
+  /** Null when the configuration has none. */
+  readonly admin: AdminDoor | null
 }
 
 /** How a gateway is started. */
@@ -82,6 +76,12 @@ export interface GatewayOptions {
   readonly isWatching: boolean
 }
 
+/** What is loaded late is loaded then, and not in the middle of the traffic that needs it. */
+const PREPARE_AFTER_MS = 500
+
+/** How often the drain looks whether connections are left. */
+const DRAIN_LOOK_MS = 20
+
 /** See the file's head. One per process, or several in tests. */
 export class Gateway {
   readonly loop = new Loop()
@@ -90,42 +90,62 @@ export class Gateway {
   readonly scopes = new ScopeRegistry()
   readonly recentErrors = new RecentErrors()
   readonly dispatcher: Dispatcher
-  readonly clusters = new Map<string, Running<ClusterConfig, Cluster>>()
-  readonly listeners = new Map<string, Running<ListenerConfig, Listener>>()
-  readonly inspector: Inspector
+  readonly userFilters: UserFilters
+  readonly file: string
   phase: GatewayPhase = 'starting'
   /** Why the newest change was refused; null when it serves. */
   refused: readonly string[] | null = null
-  refusedCount = 0
   /** Called when a drain that the admin port began is over. */
   onStopped: (() => void) | null = null
-  readonly file: string
   readonly #options: GatewayOptions
   readonly #net: NetContext
   readonly #slots = new SlotRegistry()
-  readonly userFilters: UserFilters
+  readonly #clusters: RunningClusters
+  readonly #listeners: RunningListeners
   #serving: Serving | null = null
   #watch: ConfigWatch | null = null
-  #admin: { readonly address: string; close(): Promise<void> } | null = null
+  #admin: AdminDoor | null = null
+  #afterStart: NodeJS.Timeout | null = null
   #reloading: Promise<void> = Promise.resolve()
   #draining: Promise<void> | null = null
-  #onIdle: (() => void) | null = null
 
   constructor(options: GatewayOptions) {
     this.#options = options
     this.file = options.file
     this.log = createLogger()
     this.#net = { loop: this.loop, log: this.log }
-    this.metrics = new MetricsRegistry({ version: VERSION, node: { app: '', cell: '' } })
+    this.metrics = new MetricsRegistry({ version: VERSION, node: this.#nodeLabels() })
+    const failures = new FailureLog({
+      log: this.log,
+      metrics: this.metrics,
+      recentErrors: this.recentErrors,
+      wallNow: () => this.loop.wallNow(),
+    })
     this.dispatcher = new Dispatcher(this, {
       timers: this.loop,
       now: () => this.loop.now(),
-      onFailed: (exchange, error) => this.#onFailed(exchange, error),
-      onProtocolError: (error, peer, status) => this.#onProtocolError(error, peer, status),
-      onIdle: () => this.#onIdle?.(),
+      onFailed: (exchange, error) => failures.onExchange(exchange, error),
+      onProtocolError: (error, peer, status) => failures.onConnection(error, peer, status),
+      onIdle: () => {},
     })
-    this.userFilters = new UserFilters(options.isWatching, () => this.#reloadLater('a filter module changed'))
-    this.inspector = new Inspector(this)
+    this.#clusters = new RunningClusters((name) => ({
+      net: this.#net,
+      handler: this.dispatcher,
+      stats: this.scopes.cluster(name),
+      lookup: systemLookup,
+    }))
+    this.#listeners = new RunningListeners((name) => ({
+      net: this.#net,
+      handler: this.dispatcher,
+      stats: this.scopes.listener(name),
+      log: this.log,
+    }))
+    this.userFilters = new UserFilters({
+      log: this.log,
+      metrics: this.metrics,
+      isWatching: options.isWatching,
+      onChange: () => this.#reloadLater('a filter module changed'),
+    })
   }
 
   /** The runtime for new exchanges. */
@@ -139,6 +159,16 @@ export class Gateway {
     return this.#serving
   }
 
+  /** The clusters that serve, by name. */
+  get clusters(): ReadonlyMap<string, RunningCluster> {
+    return this.#clusters.current
+  }
+
+  /** The listeners that serve, by name. */
+  get listeners(): ReadonlyMap<string, RunningListener> {
+    return this.#listeners.current
+  }
+
   /** Where the admin port listens, null when there is none. */
   get adminAddress(): string | null {
     return this.#admin?.address ?? null
@@ -146,19 +176,19 @@ export class Gateway {
 
   /** Loads the file and serves. Rejects with {@link ConfigError}, or an `Error` that says what is in the way. */
   async start(): Promise<void> {
-    const result = await loadFile(this.file, CATALOG)
-    const config = accepted(this.file, result)
-    this.log.setLevel(config.log.level)
     try {
-      await this.#apply(config, result)
+      const result = await loadFile(this.file, CATALOG)
+      this.#swap(await this.#prepare(result))
     } catch (error) {
       await this.destroy()
       throw error
     }
     this.phase = 'ready'
-    if (config.admin !== undefined) await this.#startAdmin(config.admin.address)
+    this.#afterStart = setTimeout(() => this.log.prepare(), PREPARE_AFTER_MS)
+    this.#afterStart.unref()
+    const { checksum } = this.serving
     if (this.#options.isWatching)
-      this.#watch = watchConfig(this.file, () => this.#reloadLater('the file changed'))
+      this.#watch = watchConfig(this.file, () => this.#reloadLater('the file changed'), { checksum })
   }
 
   /** Loads the file anew. A change that is refused leaves everything as it is; why is in `refused`. */
@@ -177,21 +207,16 @@ export class Gateway {
   async destroy(): Promise<void> {
     this.phase = 'stopped'
     this.#watch?.close()
+    if (this.#afterStart !== null) clearTimeout(this.#afterStart)
     this.userFilters.close()
-    for (const { part } of this.listeners.values()) part.destroy()
-    for (const { part } of this.clusters.values()) part.destroy()
+    this.#listeners.destroy()
+    this.#clusters.destroy()
     this.#serving?.runtime.retire(() => undefined)
     await this.#admin?.close()
-    this.inspector.close()
     this.log.flush()
   }
 
-  async #startAdmin(address: string): Promise<void> {
-    const { startAdmin } = await import('./admin/server.ts')
-    registerGatewayMetrics(this.metrics, this.inspector)
-    this.inspector.exportScopes()
-    this.#admin = await startAdmin(adminTarget(address), this.inspector, this.log)
-  }
+  // — configuration ——————————————————————————————————————————————————————————————————————————————
 
   #reloadLater(why: string): void {
     this.log.info({ file: this.file }, `${why}, loading the configuration`)
@@ -201,22 +226,32 @@ export class Gateway {
   async #reload(): Promise<void> {
     if (this.phase !== 'ready') return
     try {
-      const result = await loadInWorker(this.file, CATALOG)
-      const config = accepted(this.file, result)
-      if (result.checksum === this.serving.checksum && !this.userFilters.hasChanged) {
+      await this.userFilters.check()
+      const result = await this.#load()
+      if (result === null) {
         this.refused = null
         return
       }
-      await this.#apply(config, result)
-      const { version, checksum } = this.serving
-      this.log.info({ version, checksum }, 'configuration accepted')
+      const prepared = await this.#prepare(result)
+      if (this.#isNothingNew(prepared)) await this.#discard(prepared)
+      else this.#swap(prepared)
     } catch (error) {
       this.#refuse(error)
     }
   }
 
+  /** What there is to load; null when neither the file nor a filter module has changed. */
+  async #load(): Promise<FileResult | null> {
+    const { checksum, config } = this.serving
+    const text = await readConfigFile(this.file)
+    if (checksumOf(text) === checksum)
+      return this.userFilters.hasChanged ? { config, problems: [], checksum, text } : null
+    const result = await loadInSteps(text, CATALOG, createTurns())
+    return result === null ? loadInWorker(this.file, CATALOG) : { ...result, text }
+  }
+
   #refuse(error: unknown): void {
-    this.refusedCount++
+    gatewayCounter(this.metrics, 'configRefusals').value++
     this.refused =
       error instanceof ConfigError
         ? error.problems.map((problem) => describeProblem(problem))
@@ -227,29 +262,47 @@ export class Gateway {
     )
   }
 
-  /** Builds everything that a configuration needs beside what serves, then swaps in one step. */
-  async #apply(config: Config, { checksum, text }: FileResult): Promise<void> {
-    const clusters = this.#planClusters(config)
-    const opened: Listener[] = []
+  /** Builds everything that a configuration needs beside what serves. Leaves nothing behind when it rejects. */
+  async #prepare(result: FileResult): Promise<Prepared> {
+    const { config, problems } = result
+    if (config === null) throw new ConfigError(this.file, problems)
+    this.userFilters.hasChanged = false
+    await loadProtocols([...config.listeners, ...config.clusters].map(({ protocol }) => protocol))
+    const clusters = this.#clusters.plan(config)
+    let compiled: Compiled | null = null
+    let listeners: ListenerPlan = new Map()
     try {
-      const { runtime, findings, modules } = await compileRuntime(config, {
-        file: this.file,
-        owner: this.dispatcher,
-        services: this.#filterServices(config),
-        userFilters: this.userFilters,
-        previous: this.#serving?.runtime.chain.set ?? null,
-        cluster: (name) => (clusters.get(name) as Planned).part,
-        routeStats: (name) => this.scopes.route(name),
-      })
-      if (runtime === null) throw new ConfigError(this.file, locateFindings(text, findings))
-      await Promise.all([...clusters.values()].map(({ part, isNew }) => isNew && part.start()))
-      const listeners = await this.#openListeners(config, opened)
-      this.#swap({ config, checksum, runtime, modules }, clusters, listeners)
+      compiled = await this.#compile(config, result, clusters)
+      await this.#clusters.start(clusters)
+      listeners = await this.#listeners.plan(config)
+      const admin = await this.#openAdmin(config)
+      const prepared = { result, config, compiled, clusters, listeners, admin }
+      // Somebody may have stopped the gateway meanwhile.
+      if (this.phase !== 'stopped') return prepared
+      if (admin !== this.#admin) await admin?.close()
+      throw new Error('the gateway was stopped')
     } catch (error) {
-      for (const listener of opened) listener.destroy()
-      for (const { part, isNew } of clusters.values()) if (isNew) part.destroy()
+      this.#listeners.discard(listeners)
+      this.#clusters.discard(clusters)
+      compiled?.runtime.retire(() => undefined)
       throw error
     }
+  }
+
+  async #compile(config: Config, result: FileResult, clusters: ClusterPlan): Promise<Compiled> {
+    const outcome = await compileRuntime(config, {
+      file: this.file,
+      owner: this.dispatcher,
+      services: this.#filterServices(config),
+      userFilters: this.userFilters,
+      previous: this.#serving?.runtime.chain.set ?? null,
+      turns: this.#serving === null ? NO_TURNS : createTurns(),
+      cluster: (name) => (clusters.get(name) as RunningCluster).part,
+      routeStats: (name) => this.scopes.route(name),
+    })
+    if (outcome.runtime !== null) return outcome
+    const found = locateFindings(result.text, outcome.findings)
+    throw new ConfigError(this.file, [...result.problems, ...found].sort(comparePlaces))
   }
 
   #filterServices(config: Config): (name: string) => FilterServices {
@@ -266,10 +319,7 @@ export class Gateway {
   }
 
   #openLog(path: string | null): LogSink {
-    const dropped = this.metrics.counter(
-      'meshgate_log_lines_dropped_total',
-      'Access log lines lost to a slow disk.',
-    )
+    const dropped = gatewayCounter(this.metrics, 'droppedLines')
     const onDrop = (lines: number): void => {
       dropped.value += lines
     }
@@ -278,169 +328,104 @@ export class Gateway {
     )
   }
 
-  #planClusters(config: Config): Map<string, Planned> {
-    const plan = new Map<string, Planned>()
-    const cell = cellOf(config)
-    const isSameCell = this.#serving !== null && cellOf(this.#serving.config) === cell
-    for (const cluster of config.clusters) {
-      const running = this.clusters.get(cluster.name)
-      if (running !== undefined && isSameCell && isSameCluster(running.config, cluster)) {
-        plan.set(cluster.name, { ...running, isNew: false })
-        continue
-      }
-      const services = {
-        net: this.#net,
-        handler: this.dispatcher,
-        stats: this.scopes.cluster(cluster.name),
-        lookup: systemLookup,
-      }
-      plan.set(cluster.name, {
-        config: cluster,
-        part: new Cluster(clusterOptions(cluster, cell), services),
-        isNew: true,
-      })
-    }
-    return plan
+  /** The admin port of a configuration: the one that is open, or a new one where the address is another. */
+  async #openAdmin(config: Config): Promise<AdminDoor | null> {
+    const address = config.admin?.address
+    if (address === undefined) return null
+    if (this.#admin?.configured === address) return this.#admin
+    const door = new AdminDoor(address, this)
+    await door.open()
+    return door
   }
 
-  /** Binds what is new, so that a port in use refuses the change before anything is touched. */
-  async #openListeners(
-    config: Config,
-    opened: Listener[],
-  ): Promise<Map<string, Running<ListenerConfig, Listener>>> {
-    const plan = new Map<string, Running<ListenerConfig, Listener>>()
-    for (const listenerConfig of config.listeners) {
-      const running = this.listeners.get(listenerConfig.name)
-      if (running !== undefined && isSameBinding(running.config, listenerConfig)) {
-        plan.set(listenerConfig.name, { config: listenerConfig, part: running.part })
-        continue
-      }
-      const listener = new Listener(listenerOptions(listenerConfig, cellOf(config)), {
-        net: this.#net,
-        handler: this.dispatcher,
-        stats: this.scopes.listener(listenerConfig.name),
-        log: this.log,
-      })
-      await listener.listen()
-      opened.push(listener)
-      plan.set(listenerConfig.name, { config: listenerConfig, part: listener })
-    }
-    return plan
+  /** The same text, and no module of which another version could be used. */
+  #isNothingNew({ result, compiled }: Prepared): boolean {
+    return result.checksum === this.serving.checksum && this.userFilters.areServing(compiled.modules)
+  }
+
+  async #discard({ compiled, clusters, listeners, admin }: Prepared): Promise<void> {
+    this.#refuseModules(compiled)
+    this.#listeners.discard(listeners)
+    this.#clusters.discard(clusters)
+    compiled.runtime.retire(() => undefined)
+    if (admin !== this.#admin) await admin?.close()
+  }
+
+  #refuseModules({ refused }: Compiled): void {
+    for (const [path, reason] of refused) this.userFilters.refuse(path, reason)
   }
 
   /** The one step in which a configuration takes the place of another. Synchronous: no exchange sees half of it. */
-  #swap(
-    next: Pick<Serving, 'config' | 'checksum' | 'runtime'> & { readonly modules: ReadonlySet<string> },
-    clusters: ReadonlyMap<string, Planned>,
-    listeners: ReadonlyMap<string, Running<ListenerConfig, Listener>>,
-  ): void {
-    const { config, checksum, runtime, modules } = next
+  #swap({ result, config, compiled, clusters, listeners, admin }: Prepared): void {
+    const { runtime, routeNames, modules } = compiled
     const before = this.#serving
-    const oldClusters = new Map(this.clusters)
-    const oldListeners = new Map(this.listeners)
     const version = (before?.version ?? 0) + 1
-    this.#serving = { config, checksum, loadedAt: new Date().toISOString(), version, runtime }
+    this.#serving = {
+      config,
+      checksum: result.checksum,
+      loadedAt: new Date().toISOString(),
+      version,
+      runtime,
+      routeNames,
+      releaseClusters: this.#clusters.commit(clusters),
+    }
     this.refused = null
     this.userFilters.accept(modules)
-    replaceAll(this.clusters, clusters)
-    replaceAll(this.listeners, listeners)
-    for (const { config: listenerConfig, part } of listeners.values()) {
-      part.update(listenerOptions(listenerConfig, cellOf(config)))
-    }
-    for (const [name, { part }] of oldListeners) {
-      if (this.listeners.get(name)?.part === part) continue
-      part.stop()
-      part.drain(config.drain.grace)
-    }
-    before?.runtime.retire(() => {
-      for (const [name, { part }] of oldClusters) if (this.clusters.get(name)?.part !== part) part.close()
-    })
+    this.#refuseModules(compiled)
+    this.#listeners.commit(listeners, config)
+    before?.runtime.retire(before.releaseClusters)
+    this.scopes.prune(config, routeNames)
+    if (admin !== this.#admin) void this.#admin?.close()
+    this.#admin = admin
+    if (before?.config.log.level !== config.log.level) this.log.setLevel(config.log.level)
+    if (before !== null) this.log.info({ version, checksum: result.checksum }, 'configuration accepted')
+    for (const problem of result.problems)
+      this.log.warn({ line: problem.line, column: problem.column }, describeProblem(problem))
   }
+
+  /** Read when the metrics are first exported: the configuration is not loaded yet. */
+  #nodeLabels(): { readonly app: string; readonly cell: string } {
+    const node = (): Config['node'] | undefined => this.#serving?.config.node
+    return {
+      get app() {
+        return node()?.app ?? ''
+      },
+      get cell() {
+        return node()?.cell ?? ''
+      },
+    }
+  }
+
+  // — drain ——————————————————————————————————————————————————————————————————————————————————————
 
   async #drain(): Promise<void> {
     this.phase = 'draining'
     this.#watch?.close()
     await this.#reloading
     const { grace, delay } = this.serving.config.drain
-    const listeners = [...this.listeners.values()].map(({ part }) => part)
-    for (const listener of listeners) listener.drain(grace)
+    this.#listeners.drain(grace)
     if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay))
     // One more turn of the loop, so that what the kernel had queued for us is accepted before the port closes.
     await new Promise((resolve) => setImmediate(resolve))
-    for (const listener of listeners) listener.stop()
-    await this.#connectionsGone(listeners, grace)
+    this.#listeners.stop()
+    await this.#connectionsGone(grace)
+    const { live } = this.dispatcher
+    if (live > 0) this.log.warn({ exchanges: live }, 'the grace time is over, running exchanges are cut off')
     await this.destroy()
     this.onStopped?.()
   }
 
   /** Resolves when every connection is closed, or after `graceMs`. */
-  #connectionsGone(listeners: readonly Listener[], graceMs: number): Promise<void> {
+  #connectionsGone(graceMs: number): Promise<void> {
     return new Promise((resolve) => {
       const startMs = performance.now()
-      const check = (): void => {
-        const open = listeners.reduce((count, listener) => count + listener.connections.size, 0)
-        if (open > 0 && performance.now() - startMs < graceMs) return
+      const look = (): void => {
+        if (this.#listeners.connections > 0 && performance.now() - startMs < graceMs) return
         clearInterval(timer)
         resolve()
       }
-      const timer = setInterval(check, 20)
-      this.#onIdle = check
-      check()
+      const timer = setInterval(look, DRAIN_LOOK_MS)
+      look()
     })
   }
-
-  #onFailed(exchange: Exchange, error: GatewayError): void {
-    this.metrics.counter('meshgate_errors_total', 'Exchanges that meshgate failed or refused, by code.', {
-      code: error.code,
-    }).value++
-    this.recentErrors.add({
-      time: new Date(this.loop.wallNow()).toISOString(),
-      code: error.code,
-      message: error.message,
-      listener: exchange.listener.name,
-      route: exchange.route?.name ?? '',
-      cluster: exchange.destination?.name ?? '',
-      peer: exchange.peer.remoteAddress,
-      traceId: exchange.traceId,
-    })
-    const isOurs = error.code === 'INTERNAL' || error.code === 'FILTER_FAILED'
-    if (isOurs) this.log.error({ err: error, traceId: exchange.traceId }, 'exchange failed')
-    else if (this.log.isLevelEnabled('debug'))
-      this.log.debug({ err: error, traceId: exchange.traceId }, 'exchange failed')
-  }
-
-  #onProtocolError(error: GatewayError, peer: PeerInfo, status: number): void {
-    this.metrics.counter('meshgate_errors_total', 'Exchanges that meshgate failed or refused, by code.', {
-      code: error.code,
-    }).value++
-    this.recentErrors.add({
-      time: new Date(this.loop.wallNow()).toISOString(),
-      code: error.code,
-      message: error.message,
-      listener: '',
-      route: '',
-      cluster: '',
-      peer: peer.remoteAddress,
-      traceId: '',
-    })
-    if (this.log.isLevelEnabled('debug'))
-      this.log.debug({ err: error, peer: peer.remoteAddress, status }, 'connection refused')
-  }
-}
-
-/** The configuration of a file that was loaded; throws {@link ConfigError} when it has errors. */
-function accepted(file: string, { config, problems }: FileResult): Config {
-  if (config === null) throw new ConfigError(file, problems)
-  return config
-}
-
-function replaceAll<V>(target: Map<string, V>, source: ReadonlyMap<string, V>): void {
-  target.clear()
-  for (const [name, value] of source) target.set(name, value)
-}
-
-/** Where the admin port listens. */
-function adminTarget(address: string): { host: string; port: number } | { path: string } {
-  const parsed = parseAddress(address)
-  return parsed.kind === 'unix' ? { path: parsed.path } : { host: parsed.host, port: parsed.port }
 }

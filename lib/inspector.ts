@@ -1,6 +1,7 @@
 /** The running gateway as the admin port sees it. */
 
 import { poolUsage } from './buffer/pools.ts'
+import type { Config } from './config/config.ts'
 import { redactConfig } from './config/redact.ts'
 import type { ClientCodec, ServerCodec } from './core/codec.ts'
 import type {
@@ -15,22 +16,61 @@ import type {
   RouteReport,
   StatsReport,
 } from './core/inspect.ts'
-import type { Gateway } from './gateway.ts'
+import type { ScopeStats } from './core/services.ts'
 import { formatHostPort } from './net/address.ts'
 import type { Connection } from './net/connection.ts'
-import { describeMatch, RouteNames } from './route-names.ts'
+import type { Loop } from './net/loop.ts'
+import { describeMatch } from './route-names.ts'
+import type { RunningCluster } from './running-clusters.ts'
+import type { RunningListener } from './running-listeners.ts'
+import type { ScopeRegistry } from './scopes.ts'
+import type { Runtime } from './server/runtime.ts'
+import type { GatewayLogger } from './telemetry/log.ts'
+import type { MetricsRegistry } from './telemetry/metrics.ts'
 import { ProcessStats } from './telemetry/process-stats.ts'
+import type { RecentErrors } from './telemetry/recent-errors.ts'
 import { createScopeStats, reportScope } from './telemetry/stats.ts'
+import type { UserFilters } from './user-filters.ts'
 import { VERSION } from './version.ts'
 
 const UNUSED = createScopeStats()
 
+/** What the inspector reads of a gateway. */
+export interface InspectedGateway {
+  readonly phase: GatewayPhase
+  readonly file: string
+  /** Throws before the first configuration was accepted. */
+  readonly serving: InspectedServing
+  readonly refused: readonly string[] | null
+  readonly clusters: ReadonlyMap<string, RunningCluster>
+  readonly listeners: ReadonlyMap<string, RunningListener>
+  readonly dispatcher: { readonly live: number; readonly total: number }
+  readonly loop: Loop
+  readonly log: GatewayLogger
+  readonly metrics: MetricsRegistry
+  readonly scopes: ScopeRegistry
+  readonly recentErrors: RecentErrors
+  readonly userFilters: UserFilters
+  drain(): Promise<void>
+}
+
+/** The accepted configuration. */
+interface InspectedServing {
+  readonly config: Config
+  readonly checksum: string
+  readonly loadedAt: string
+  readonly version: number
+  readonly runtime: Runtime
+  /** By position of the route. */
+  readonly routeNames: readonly string[]
+}
+
 /** See {@link GatewayInspector}. */
 export class Inspector implements GatewayInspector {
-  readonly #gateway: Gateway
+  readonly #gateway: InspectedGateway
   #process: ProcessStats | null = null
 
-  constructor(gateway: Gateway) {
+  constructor(gateway: InspectedGateway) {
     this.#gateway = gateway
   }
 
@@ -72,9 +112,17 @@ export class Inspector implements GatewayInspector {
   }
 
   config(): ConfigReport {
-    const { serving, refused, file } = this.#gateway
+    const { serving, refused, file, userFilters } = this.#gateway
     const { version, checksum, loadedAt, config } = serving
-    return { file, version, checksum, loadedAt, config: redactConfig(config), refused }
+    const problems = [...(refused ?? []), ...userFilters.refusals()]
+    return {
+      file,
+      version,
+      checksum,
+      loadedAt,
+      config: redactConfig(config),
+      refused: problems.length === 0 ? null : problems,
+    }
   }
 
   listeners(): ListenerReport[] {
@@ -99,21 +147,17 @@ export class Inspector implements GatewayInspector {
   }
 
   routes(limit: number): { total: number; routes: RouteReport[] } {
-    const { serving, scopes } = this.#gateway
-    const names = new RouteNames()
-    const rows = serving.config.routes.map((route) => {
-      const name = names.nameOf(route)
-      return { route, name, stats: scopes.routeIfUsed(name) ?? UNUSED }
+    const { config, routeNames } = this.#gateway.serving
+    const routes = busiest(routeNames, this.#gateway.scopes, limit).map(({ index, stats }) => {
+      const route = config.routes[index]
+      return {
+        name: routeNames[index],
+        match: describeMatch(route.match),
+        to: describeTarget(route.to),
+        ...reportScope(stats),
+      }
     })
-    // Stable: routes that are equally busy stay in the order of the file.
-    rows.sort((a, b) => b.stats.requests - a.stats.requests)
-    const routes = rows.slice(0, limit).map(({ route, name, stats }) => ({
-      name,
-      match: describeMatch(route.match),
-      to: describeTarget(route.to),
-      ...reportScope(stats),
-    }))
-    return { total: rows.length, routes }
+    return { total: routeNames.length, routes }
   }
 
   filters(): FilterReport[] {
@@ -183,6 +227,23 @@ export class Inspector implements GatewayInspector {
       ),
     )
   }
+}
+
+/** Positions of the busiest routes; those that are equally busy stay in the order of the file. Cheap for many routes of which few had a request. */
+function busiest(
+  names: readonly string[],
+  scopes: ScopeRegistry,
+  limit: number,
+): { readonly index: number; readonly stats: ScopeStats }[] {
+  const used: { index: number; stats: ScopeStats }[] = []
+  const unused: { index: number; stats: ScopeStats }[] = []
+  for (let index = 0; index < names.length; index++) {
+    const stats = scopes.routeIfUsed(names[index])
+    if (stats !== null) used.push({ index, stats })
+    else if (unused.length < limit) unused.push({ index, stats: UNUSED })
+  }
+  used.sort((a, b) => b.stats.requests - a.stats.requests)
+  return used.concat(unused).slice(0, limit)
 }
 
 interface OwnedConnection extends Pick<ConnectionReport, 'side' | 'owner' | 'protocol' | 'active'> {

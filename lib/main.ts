@@ -2,9 +2,11 @@
 /** The entry of the process: picks the command and ends with its exit code. */
 import { enableCompileCache } from 'node:module'
 import { quickRunOptions } from './cli/quick-run.ts'
+import { shortenOwnImports } from './own-imports.ts'
 
 // Compiled code, and TypeScript with its types stripped, is kept between starts.
 enableCompileCache()
+shortenOwnImports()
 
 const args = process.argv.slice(2)
 const runOptions = quickRunOptions(args)

@@ -1,7 +1,11 @@
 /** The stats of listeners, routes and clusters by name. They outlive the configuration that made them, so that counters never jump back. */
+import type { Config } from './config/config.ts'
 import type { ScopeStats } from './core/services.ts'
-import type { NamedScope } from './telemetry/metrics.ts'
+import type { NamedScope } from './telemetry/families.ts'
 import { createScopeStats } from './telemetry/stats.ts'
+
+/** So many scopes of one kind are kept beside those of the configuration. */
+const MAX_FORMER = 1000
 
 /** One registry per gateway. */
 export class ScopeRegistry {
@@ -29,6 +33,19 @@ export class ScopeRegistry {
     return this.#routes.get(name)?.stats ?? null
   }
 
+  /** Keeps the scopes of former configurations from piling up: beyond a thousand of them those that are not in use go. */
+  prune({ listeners, clusters }: Config, routeNames: readonly string[]): void {
+    forget(
+      this.#listeners,
+      listeners.map(({ name }) => name),
+    )
+    forget(
+      this.#clusters,
+      clusters.map(({ name }) => name),
+    )
+    forget(this.#routes, routeNames)
+  }
+
   /** Everything of one kind. */
   all(kind: 'listener' | 'route' | 'cluster'): Iterable<NamedScope> {
     const scopes = { listener: this.#listeners, route: this.#routes, cluster: this.#clusters }
@@ -43,4 +60,10 @@ function findOrMake(scopes: Map<string, NamedScope>, name: string): ScopeStats {
     scopes.set(name, scope)
   }
   return scope.stats
+}
+
+function forget(scopes: Map<string, NamedScope>, names: readonly string[]): void {
+  if (scopes.size <= names.length + MAX_FORMER) return
+  const present = new Set(names)
+  for (const [name, { stats }] of scopes) if (stats.active === 0 && !present.has(name)) scopes.delete(name)
 }

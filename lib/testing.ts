@@ -307,6 +307,7 @@ function seriesKey(name: string, labels: Readonly<Record<string, string>>): stri
   return JSON.stringify([name, Object.entries(labels).sort()])
 }
 
-function describeProblem({ path, message }: OptionProblem): string {
-  return path === '' ? message : `${path.slice(1).replaceAll('/', '.')}: ${message}`
+function describeProblem({ path, message, hint = '' }: OptionProblem): string {
+  const what = hint === '' ? message : `${message} — ${hint}`
+  return path === '' ? what : `${path.slice(1).replaceAll('/', '.')}: ${what}`
 }

@@ -65,6 +65,7 @@ async function run(): Promise<void> {
   await check('meshgate --help names the subcommands', checkHelp)
   await check('meshgate check accepts a good configuration and refuses a bad one', checkConfigCommand)
   await check('meshgate run answers a request from an HTTP backend and stops on SIGTERM', checkRun)
+  await check('meshgate filter new writes a filter that serves and a test that passes', checkFilterNew)
   await check('every path in "exports" can be imported, and nothing else', checkExports)
   await check('the type declarations compile in a strict project', checkTypes)
 }
@@ -119,6 +120,14 @@ async function checkConfigCommand(): Promise<void> {
   const refused = await execute('npx', ['--no-install', 'meshgate', 'check', 'bad.yaml'], project)
   assert.notEqual(refused.code, 0, 'meshgate check accepted an unknown key')
   assert.match(refused.stdout + refused.stderr, /nonsense/)
+}
+
+async function checkFilterNew(): Promise<void> {
+  await succeed('npx', ['--no-install', 'meshgate', 'filter', 'new', 'tenant-check'], project)
+  await succeed('node', ['--test', join('filters', 'tenant-check.test.ts')], project)
+  const filters = 'filters: [{ use: ./filters/tenant-check.ts, header: x-tenant }]\n'
+  writeFileSync(join(project, 'filter.yaml'), `${configuration(15001, 15000, 8080)}${filters}`)
+  await succeed('npx', ['--no-install', 'meshgate', 'check', 'filter.yaml'], project)
 }
 
 async function checkRun(): Promise<void> {

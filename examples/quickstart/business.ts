@@ -1,7 +1,7 @@
 /** A small business process: plain HTTP on localhost, knowing nothing of the gateway in front of it. */
 import http from 'node:http'
 
-const port = Number(process.env.PORT ?? 18080)
+const port = Number(process.env.BUSINESS_PORT ?? 18080)
 let orders = 0
 
 const server = http.createServer(async (request, response) => {
@@ -24,10 +24,18 @@ function parse(text: string): unknown {
 }
 
 server.on('error', (error: NodeJS.ErrnoException) => {
-  const why = error.code === 'EADDRINUSE' ? `port ${port} is in use; set PORT to another one` : error.message
+  const why =
+    error.code === 'EADDRINUSE'
+      ? `port ${port} is in use; choose another one with BUSINESS_PORT`
+      : error.message
   process.stderr.write(`business process: ${why}\n`)
   process.exit(1)
 })
 server.listen(port, '127.0.0.1', () => process.send?.('ready'))
 process.on('SIGTERM', () => server.close())
-process.on('disconnect', () => process.exit(0))
+// Ctrl-C reaches every process of the terminal. The gateway finishes its requests first and needs this one for that;
+// when it is gone the channel to it closes.
+if (process.connected) {
+  process.on('SIGINT', () => undefined)
+  process.on('disconnect', () => process.exit(0))
+}

@@ -1,49 +1,86 @@
-/** `npm start`: the quickstart's business process and the gateway in front of it, each in its own process. */
+/** `npm start`: a gateway, and behind it a small business process in a process of its own. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { enableCompileCache } from 'node:module'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+enableCompileCache()
+
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url))
-const configFile = here('meshgate.yaml')
+const env = process.env
 
-const business = fork(here('business.ts'))
+/** As in meshgate.yaml; each can be moved by its variable. */
+const PORTS = { ADMIN_PORT: '15000', HTTP_PORT: '15001', MMTP_PORT: '15002', BUSINESS_PORT: '18080' } as const
+const port = (name: keyof typeof PORTS): string => env[name] || PORTS[name]
+
+const { file, remove } = configuration()
+let isServing = false
+const business = fork(here('business.ts'), { env: { ...env, BUSINESS_PORT: port('BUSINESS_PORT') } })
 await readyOrExit(business)
-const gateway = fork(here('../../lib/main.ts'), ['run', '-c', configFile], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
 
-let isStopping = false
-gateway.stdout?.setEncoding('utf8')
-gateway.stdout?.on('data', (text: string) => {
-  process.stdout.write(text)
-  if (text.includes('meshgate ready')) process.stdout.write(WELCOME)
+const { run } = await import('../../lib/cli/run.ts')
+const code = await run({
+  config: file,
+  onReady: () => {
+    isServing = true
+    process.stdout.write(welcome())
+  },
 })
-gateway.on('exit', code => {
-  business.disconnect()
-  process.exitCode = code ?? 1
-})
-business.on('exit', () => {
-  if (!isStopping) process.stderr.write('the business process ended; meshgate answers 503 for it\n')
-})
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.on(signal, () => {
-    isStopping = true
-    gateway.kill('SIGTERM')
-  })
+if (isServing) process.stdout.write('stopped\n')
+else process.stderr.write(`Another port can be chosen with ${Object.keys(PORTS).join(', ')}.\n`)
+isServing = false
+if (business.connected) business.disconnect()
+remove()
+process.exitCode = code
+
+/** The file itself while its ports serve, else a copy with the others. */
+function configuration(): { file: string; remove(): void } {
+  const original = here('meshgate.yaml')
+  const moved = (Object.keys(PORTS) as (keyof typeof PORTS)[]).filter((name) => port(name) !== PORTS[name])
+  if (moved.length === 0) return { file: original, remove: () => undefined }
+  let text = readFileSync(original, 'utf8')
+  for (const name of moved) text = text.replaceAll(`127.0.0.1:${PORTS[name]}`, `127.0.0.1:${port(name)}`)
+  const folder = mkdtempSync(path.join(tmpdir(), 'meshgate-quickstart-'))
+  const file = path.join(folder, 'meshgate.yaml')
+  writeFileSync(file, text)
+  return { file, remove: () => rmSync(folder, { recursive: true, force: true }) }
 }
 
-const WELCOME = `
-  HTTP   http://127.0.0.1:15001   → business process on 127.0.0.1:18080
-  Mmtp   127.0.0.1:15002          → the same
-  Admin  http://127.0.0.1:15000   (open it in a browser)
+function welcome(): string {
+  const [http, mmtp, admin] = [port('HTTP_PORT'), port('MMTP_PORT'), port('ADMIN_PORT')]
+  return `
+  HTTP   http://127.0.0.1:${http}   → business process on 127.0.0.1:${port('BUSINESS_PORT')}
+  Mmtp   127.0.0.1:${mmtp}          → the same
+  Admin  http://127.0.0.1:${admin}   a page with everything that happens here
 
-Try:
-  curl -i http://127.0.0.1:15001/anything
-  npm run -s meshgate -- mmtp call 127.0.0.1:15002 demo.order.create --data '{"item":"tea"}'
+Try, in a second terminal:
+  curl -i http://127.0.0.1:${http}/anything
+  npm run -s meshgate -- mmtp call 127.0.0.1:${mmtp} demo.order.create --data '{"item":"tea"}'
 
-Configuration: examples/quickstart/meshgate.yaml (saved changes serve at once). Stop with Ctrl-C.
+Then change ${shown(file)} and save it: it serves at once. Ctrl-C stops everything.
 `
+}
+
+function shown(file: string): string {
+  const relative = path.relative(process.cwd(), file)
+  return relative.startsWith('..') ? file : relative
+}
 
 /** Resolves when the child says that it is ready; ends this process when it cannot start. */
 async function readyOrExit(child: ChildProcess): Promise<void> {
-  const ended = once(child, 'exit').then(() => process.exit(1))
-  await Promise.race([once(child, 'message'), ended])
+  const ended = new AbortController()
+  child.on('exit', () => {
+    if (isServing)
+      process.stderr.write('The business process ended; until it is back meshgate answers 503.\n')
+    ended.abort()
+  })
+  try {
+    await once(child, 'message', { signal: ended.signal })
+  } catch {
+    remove()
+    process.exit(1)
+  }
 }

@@ -1,5 +1,4 @@
 /** The admin port: an HTTP server in front of the table of endpoints. */
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { GatewayInspector } from '../core/inspect.ts'
 import type { Logger } from '../core/services.ts'
@@ -7,19 +6,16 @@ import { AdminError, type AdminReply, type AdminRequest, json } from './endpoint
 import { ENDPOINTS } from './endpoints.ts'
 import { guard } from './guard.ts'
 
-/** Where the admin port listens: an address, or the path of a Unix socket. */
-export type AdminAddress = { readonly host: string; readonly port: number } | { readonly path: string }
-
-/** What only the transport can tell. */
-export interface AdminOptions {
-  /** Whether a process listens on a Unix socket. Without it a socket that a killed process left behind has to be removed by hand. */
-  readonly isServed?: (path: string) => Promise<boolean>
+/** A port that is bound already; the transport makes it. */
+export interface AdminPort {
+  /** The host as configured, null on a Unix socket. */
+  readonly host: string | null
+  /** Gives every connection there to `server`. */
+  handTo(server: FastifyInstance['server']): void
 }
 
 /** A running admin port. */
 export interface AdminServer {
-  /** `127.0.0.1:15000`, `[::1]:15000`, or the path of the Unix socket. */
-  readonly address: string
   /** Stops listening and cuts off what is under way. */
   close(): Promise<void>
 }
@@ -29,8 +25,6 @@ const MAX_HEADER_BYTES = 16 * 1024
 const MAX_CONNECTIONS = 128
 const REQUEST_TIMEOUT_MS = 10_000
 const IDLE_TIMEOUT_MS = 30_000
-/** Only its own user may open the socket. */
-const SOCKET_MODE = 0o600
 
 const SECURITY_HEADERS = {
   'cache-control': 'no-store',
@@ -42,12 +36,11 @@ const SECURITY_HEADERS = {
   'x-frame-options': 'DENY',
 }
 
-/** Starts the admin port. Its web framework is loaded here and not before: call it when the listeners are up. Rejects with a clear message when the address cannot be had. */
-export async function startAdmin(
-  address: AdminAddress,
+/** Serves the admin port. Its web framework is loaded here and not before, which takes some 100 ms of the event loop: call it when nobody waits. */
+export async function serveAdmin(
+  port: AdminPort,
   gateway: GatewayInspector,
   log: Logger,
-  options: AdminOptions = {},
 ): Promise<AdminServer> {
   const { fastify } = await import('fastify')
   const app = fastify({
@@ -55,18 +48,21 @@ export async function startAdmin(
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: IDLE_TIMEOUT_MS,
-    forceCloseConnections: true,
     exposeHeadRoutes: true,
     http: { maxHeaderSize: MAX_HEADER_BYTES },
   })
-  app.server.maxConnections = MAX_CONNECTIONS
+  const { server } = app
+  server.maxConnections = MAX_CONNECTIONS
   const closing = new AbortController()
-  install(app, address, { gateway, log, closing: closing.signal })
-  await listen(app, address, options)
+  install(app, port.host, { gateway, log, closing: closing.signal })
+  await app.ready()
+  port.handTo(server)
   return {
-    address: describeAddress(app.server.address()),
     async close() {
       closing.abort()
+      // Ends its timeouts; it never listened, which is the error that the callback gets.
+      server.close(() => undefined)
+      server.closeAllConnections()
       await app.close()
     },
   }
@@ -78,8 +74,7 @@ interface Context {
   readonly closing: AbortSignal
 }
 
-function install(app: FastifyInstance, address: AdminAddress, context: Context): void {
-  const boundHost = 'host' in address ? address.host : null
+function install(app: FastifyInstance, boundHost: string | null, context: Context): void {
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(SECURITY_HEADERS)
     const { localAddress } = request.socket
@@ -155,45 +150,4 @@ function refuse(error: unknown, request: FastifyRequest, { log, closing }: Conte
 
 function failure(status: number, error: string, message: string, more: object = {}): AdminReply {
   return json({ error, message, ...more }, status)
-}
-
-async function listen(app: FastifyInstance, address: AdminAddress, options: AdminOptions): Promise<void> {
-  const where = 'path' in address ? address.path : `${address.host}:${address.port}`
-  try {
-    if ('path' in address) await removeStaleSocket(address.path, options)
-    await app.listen(address)
-    if ('path' in address) chmodSync(address.path, SOCKET_MODE)
-  } catch (error) {
-    await app.close()
-    throw new Error(
-      `the admin port cannot listen on ${where}: ${reasonOf(error as NodeJS.ErrnoException, address)}`,
-      {
-        cause: error,
-      },
-    )
-  }
-}
-
-function reasonOf(error: NodeJS.ErrnoException, address: AdminAddress): string {
-  if (error.code === 'EADDRINUSE') {
-    const hint =
-      'path' in address ? ', or a process that was killed left the file behind: then remove it' : ''
-    return `something else listens there already${hint}`
-  }
-  if (error.code === 'EACCES') return 'this user is not allowed to'
-  if (error.code === 'EADDRNOTAVAIL') return 'this machine has no such address'
-  return error.message
-}
-
-/** Removes the socket that a killed process left behind; one that is served and a file that is no socket are left alone. */
-async function removeStaleSocket(path: string, { isServed }: AdminOptions): Promise<void> {
-  if (isServed === undefined || lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return
-  if (!(await isServed(path))) unlinkSync(path)
-}
-
-function describeAddress(address: ReturnType<FastifyInstance['server']['address']>): string {
-  if (address === null || typeof address === 'string') return address ?? ''
-  return address.family === 'IPv6'
-    ? `[${address.address}]:${address.port}`
-    : `${address.address}:${address.port}`
 }

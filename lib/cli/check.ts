@@ -3,8 +3,10 @@
 import { checkConfig, type LoadResult } from '../config/load.ts'
 import { ConfigReadError, readConfigFile } from '../config/load-file.ts'
 import type { Problem } from '../config/problem.ts'
+import { CATALOG, findFilterProblems } from '../filter-specs.ts'
+import { findRouteConflicts } from '../route-conflicts.ts'
+import { findRouteProblems } from '../route-problems.ts'
 import { ExitCode } from './exit-codes.ts'
-import { checkRouting, checkUserFilters, filterCatalog } from './extra-checks.ts'
 import { type Output, type Paint, paintFor } from './paint.ts'
 
 /** How to print. */
@@ -21,9 +23,10 @@ export async function check(
 ): Promise<ExitCode> {
   try {
     const text = await readConfigFile(file)
-    const result = await checkConfig(text, filterCatalog(), async (config) => [
-      ...checkRouting(config.routes),
-      ...(await checkUserFilters(config, file)),
+    const result = await checkConfig(text, CATALOG, async (config) => [
+      ...(await findFilterProblems(config, file)),
+      ...findRouteProblems(config.routes),
+      ...findRouteConflicts(config.routes),
     ])
     output.write(options.json === true ? toJson(file, result) : toText(file, result, paintFor(output)))
     return result.config === null ? ExitCode.Config : ExitCode.Ok

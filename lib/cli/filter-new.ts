@@ -132,11 +132,15 @@ export default { schema, create }
 `
 }
 
+function quote(text: string): string {
+  return `'${text.replaceAll(/['\\]/g, '\\$&')}'`
+}
+
 function testText(name: string, extension: string, kit: string): string {
   return `import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { testFilter } from '${kit}'
-import filter from './${name}${extension}'
+import { testFilter } from ${quote(kit)}
+import filter from ${quote(`./${name}${extension}`)}
 
 test('forwards a request that has the header', async () => {
   const kit = testFilter(filter, { header: 'x-tenant' })

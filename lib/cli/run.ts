@@ -1,30 +1,41 @@
 /** `meshgate run`: serves until it is told to stop. */
-import { describeProblem } from '../config/problem.ts'
 import { ConfigError, Gateway } from '../gateway.ts'
+import { tuneEngine } from '../tuning.ts'
+import { ExitCode } from './exit-codes.ts'
 
 /** Options of `meshgate run`. */
 export interface RunOptions {
   readonly config: string
   /** False: changes of the file are not followed; SIGHUP still loads it. */
   readonly watch?: boolean
+  /** Called once, behind the line that says so. */
+  readonly onReady?: () => void
 }
 
-/** Exit codes, as sysexits.h has them where it has one. */
-const EXIT_OK = 0
-const EXIT_FAILED = 1
-const EXIT_CONFIG = 78
-
 /** Starts a gateway, prints one line when it is ready, and resolves with the exit code once it has drained. */
-export async function run(options: RunOptions): Promise<number> {
+export async function run(options: RunOptions): Promise<ExitCode> {
   const gateway = new Gateway({ file: options.config, isWatching: options.watch ?? true })
+  const stopped = untilStopped(gateway)
   try {
     await gateway.start()
   } catch (error) {
-    return reportStartFailure(options.config, error)
+    return await reportStartFailure(options.config, error)
   }
   process.stdout.write(`${readyLine(gateway)}\n`)
-  const code = await untilStopped(gateway)
+  // Not before: until here nothing is hot, and the compiler's longer work would be part of the start.
+  tuneEngine()
+  options.onReady?.()
+  const code = await stopped
+  endFor(code)
   return code
+}
+
+/** What may still be written when the gateway has stopped has this long. */
+const LAST_WRITES_MS = 1000
+
+/** The process ends by itself, unless a user's filter left a timer or socket behind. */
+function endFor(code: ExitCode): void {
+  setTimeout(() => process.exit(code), LAST_WRITES_MS).unref()
 }
 
 function readyLine(gateway: Gateway): string {
@@ -36,33 +47,33 @@ function readyLine(gateway: Gateway): string {
 }
 
 /** The first SIGTERM or SIGINT drains, a second one stops at once. */
-function untilStopped(gateway: Gateway): Promise<number> {
+function untilStopped(gateway: Gateway): Promise<ExitCode> {
   return new Promise((resolve) => {
     let isDraining = false
     const onSignal = (): void => {
-      if (isDraining) {
-        void gateway.destroy().then(() => resolve(EXIT_FAILED))
+      if (isDraining || gateway.phase === 'starting') {
+        void gateway.destroy().then(() => resolve(ExitCode.Failure))
         return
       }
       isDraining = true
-      void gateway.drain().then(() => resolve(EXIT_OK))
+      void gateway.drain().then(() => resolve(ExitCode.Ok))
     }
     process.on('SIGTERM', onSignal)
     process.on('SIGINT', onSignal)
     process.on('SIGHUP', () => void gateway.reload())
-    gateway.onStopped = () => resolve(EXIT_OK)
+    gateway.onStopped = () => resolve(ExitCode.Ok)
   })
 }
 
-function reportStartFailure(file: string, error: unknown): number {
+/** The same list as `meshgate check` prints, on standard error. */
+async function reportStartFailure(file: string, error: unknown): Promise<ExitCode> {
   if (!(error instanceof ConfigError)) {
     process.stderr.write(`meshgate: ${error instanceof Error ? error.message : String(error)}\n`)
-    return EXIT_FAILED
+    return ExitCode.Failure
   }
-  for (const problem of error.problems) {
-    const place = problem.line > 0 ? `${file}:${problem.line}:${problem.column}` : file
-    process.stderr.write(`${place}: ${describeProblem(problem)}\n`)
-  }
-  process.stderr.write(`meshgate: ${error.message}\n`)
-  return EXIT_CONFIG
+  const { paintFor } = await import('./paint.ts')
+  const { toText } = await import('./check.ts')
+  const result = { config: null, problems: error.problems, checksum: '' }
+  process.stderr.write(toText(file, result, paintFor(process.stderr)))
+  return ExitCode.Config
 }

@@ -1,7 +1,6 @@
 /** Loads a configuration file, here or in a worker thread. */
 import { readFile } from 'node:fs/promises'
 import { extname } from 'node:path'
-import { Worker } from 'node:worker_threads'
 import type { Config, FilterCatalog, RouteConfig } from './config.ts'
 import { type LoadResult, loadConfig } from './load.ts'
 
@@ -53,10 +52,11 @@ export async function loadFile(file: string, catalog: FilterCatalog): Promise<Fi
 }
 
 /**
- * As {@link loadFile}, in a worker thread, so that requests go on meanwhile. The routes come over in pieces, one
+ * As {@link loadFile}, in a worker thread, so that requests go on meanwhile: for what `loadInSteps` leaves. The routes come over in pieces, one
  * a loop turn, because taking over and freezing tens of thousands at once would hold up the data path.
  */
-export function loadInWorker(file: string, catalog: FilterCatalog): Promise<FileResult> {
+export async function loadInWorker(file: string, catalog: FilterCatalog): Promise<FileResult> {
+  const { Worker } = await import('node:worker_threads')
   // Schemas may carry functions, which cannot be sent and are no part of JSON Schema.
   const schemas = [...catalog].map(([name, schema]) => [name, JSON.stringify(schema)] as const)
   const workerData: WorkerInput = { file, schemas }

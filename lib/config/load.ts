@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Config, FilterCatalog } from './config.ts'
 import { Draft } from './draft.ts'
-import type { Finding, Problem } from './problem.ts'
+import { comparePlaces, type Finding, type Problem } from './problem.ts'
 import { checkFilters } from './rules-filters.ts'
 import { checkClusters, checkListeners } from './rules-network.ts'
 import { checkRoutes } from './rules-routes.ts'
@@ -44,7 +44,7 @@ export async function checkConfig(
   const result = loadSource(source, text, catalog)
   if (result.config === null) return result
   const found = source.locate(await extraChecks(result.config))
-  const problems = [...result.problems, ...found].sort((a, b) => a.line - b.line || a.column - b.column)
+  const problems = [...result.problems, ...found].sort(comparePlaces)
   return { ...result, config: hasErrors(problems) ? null : result.config, problems }
 }
 
@@ -58,13 +58,26 @@ export function hasErrors(problems: readonly Problem[]): boolean {
   return problems.some(({ severity }) => severity === 'error')
 }
 
+/** The loaded form of a parsed text; null when there is anything to say about it, be it a warning. */
+export function loadValue(value: unknown, catalog: FilterCatalog): Config | null {
+  const { loaded, findings } = checkValue(value, catalog)
+  return findings.length === 0 ? spellOut(loaded) : null
+}
+
+function checkValue(
+  value: unknown,
+  catalog: FilterCatalog,
+): { readonly loaded: Readonly<Record<string, unknown>>; readonly findings: readonly Finding[] } {
+  const walk = new SchemaWalk()
+  const loaded = walk.walk(configSchema as SchemaNode, value ?? {}) as Readonly<Record<string, unknown>>
+  return { loaded, findings: [...walk.findings, ...checkRules(loaded, walk.findings, catalog)] }
+}
+
 function loadSource(source: Source, text: string, catalog: FilterCatalog): LoadResult {
   const checksum = checksumOf(text)
   const { value, problems } = source.read()
   if (problems.length > 0) return { config: null, problems, checksum }
-  const walk = new SchemaWalk()
-  const loaded = walk.walk(configSchema as SchemaNode, value ?? {}) as Readonly<Record<string, unknown>>
-  const findings = [...walk.findings, ...checkRules(loaded, walk.findings, catalog)]
+  const { loaded, findings } = checkValue(value, catalog)
   const located = findings.length === 0 ? [] : source.locate(findings)
   return { config: hasErrors(located) ? null : spellOut(loaded), problems: located, checksum }
 }

@@ -47,3 +47,8 @@ export function describeProblem(problem: Problem): string {
   const what = problem.hint === '' ? problem.message : `${problem.message} — ${problem.hint}`
   return problem.path === '' ? what : `${problem.path}: ${what}`
 }
+
+/** Order of the file. */
+export function comparePlaces(a: Problem, b: Problem): number {
+  return a.line - b.line || a.column - b.column
+}

@@ -1,7 +1,7 @@
-/** Takes secrets out of a configuration before it is shown. */
+/** Takes secrets out of a configuration before it is shown. Stricter than what logs do: here a `key` is a key to something. */
 
-/** What stands in the place of a secret. */
-export const HIDDEN = '***'
+/** What stands in the place of a secret; the logs say it alike. */
+const HIDDEN = '[redacted]'
 
 const SECRET_WORDS =
   /^(?:api-?keys?|auth|authorization|cookies?|credentials?|jwt|keys?|pass|passphrase|passwd|password|private|pwd|salts?|secrets?|session|sessions|sign|signature|tokens?)$/

@@ -36,6 +36,10 @@ export interface OptionProblem {
   /** JSON Pointer within the options, `''` for the options as a whole. */
   readonly path: string
   readonly message: string
+  /** What would be right, where the message does not say it. */
+  readonly hint?: string
+  /** The key is wrong, not its value. */
+  readonly atKey?: boolean
 }
 
 /** Checks options against a filter's schema; gives every problem. */
@@ -45,15 +49,12 @@ export type OptionCheck = (
 ) => readonly OptionProblem[]
 
 /** One thing wrong, with the place it stands at. */
-export interface FilterProblem {
+export interface FilterProblem extends OptionProblem {
   /** Position in the configured chain, -1 when it concerns a name that is not there. */
   readonly filterIndex: number
   readonly filter: string
   /** Position of the route whose options are wrong, -1 when it is the chain's. */
   readonly routeIndex: number
-  /** JSON Pointer within the options, `''` for the options as a whole. */
-  readonly path: string
-  readonly message: string
 }
 
 /** What {@link compileChains} needs. */
@@ -82,12 +83,31 @@ export type CompileResult =
 
 /** Compiles everything, or reports every problem and leaves nothing open. */
 export function compileChains(input: CompileInput): CompileResult {
-  const compiler = new Compiler(input)
-  const chains = input.routes.map((route, index) => compiler.chainFor(route, index))
-  if (compiler.problems.length > 0) {
-    compiler.set.retire()
-    return { problems: compiler.problems, set: null, chains: null }
+  const steps = chainSteps(input)
+  for (;;) {
+    const step = steps.next()
+    if (step.done === true) return step.value
   }
+}
+
+/** Routes between two steps: each may make filters of its own, a few microseconds apiece. */
+const ROUTES_PER_STEP = 16
+
+/** Does the work of {@link compileChains} in short steps. One that is not run to its end has to be closed with `return()`. */
+export function* chainSteps(input: CompileInput): Generator<void, CompileResult> {
+  const compiler = new Compiler(input)
+  const chains: Chain[] = []
+  let isThrough = false
+  try {
+    for (const route of input.routes) {
+      chains.push(compiler.chainFor(route, chains.length))
+      if (chains.length % ROUTES_PER_STEP === 0) yield
+    }
+    isThrough = compiler.problems.length === 0
+  } finally {
+    if (!isThrough) compiler.set.retire()
+  }
+  if (!isThrough) return { problems: compiler.problems, set: null, chains: null }
   return { problems: [], set: compiler.set, chains }
 }
 
@@ -203,7 +223,8 @@ class Compiler {
   #create(row: Row, options: Readonly<Record<string, unknown>>, routeIndex: number): Filter | null {
     const { spec, index } = row
     const found = this.#input.check?.(spec.definition.schema, options) ?? []
-    for (const { path, message } of found) this.#report(index, routeIndex, path, message)
+    const filter = spec.name
+    for (const problem of found) this.problems.push({ ...problem, filterIndex: index, filter, routeIndex })
     if (found.length > 0) return null
     try {
       const filter = spec.definition.create(options as never, this.#input.servicesFor(spec.name))

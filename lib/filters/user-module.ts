@@ -121,8 +121,12 @@ function firstLine(text: string): string {
   return text.split('\n')[0]
 }
 
-/** Stops watching. */
+/** One module that is followed. */
 export interface UserModuleWatch {
+  /** Loads the module for the first time. */
+  load(): Promise<UserModule>
+  /** Looks at the file now; settles when what came of it was told. */
+  check(): Promise<void>
   close(): void
 }
 
@@ -130,35 +134,63 @@ const SETTLE_MS = 50
 
 /**
  * Loads a module again whenever its text changes and tells `onChange` what came of it; the owner swaps the chain, or keeps the
- * old one when it was refused. The folder is watched, not the file, because editors and mounted config maps replace files.
+ * old one when it was refused. A text that was loaded last is not loaded again: a module that comes back after it was gone
+ * is told as it was. The folder is watched, not the file, because editors and mounted config maps replace files.
+ * With `isFollowing` false nothing happens before somebody calls `check`.
  */
-export function watchUserModule(path: string, onChange: (module: UserModule) => void): UserModuleWatch {
-  return new ModuleWatch(path, onChange)
+export function watchUserModule(
+  path: string,
+  onChange: (module: UserModule) => void,
+  isFollowing = true,
+): UserModuleWatch {
+  return new ModuleWatch(path, onChange, isFollowing)
 }
 
 class ModuleWatch implements UserModuleWatch {
   readonly #path: string
   readonly #onChange: (module: UserModule) => void
-  readonly #watcher: FSWatcher
+  readonly #watcher: FSWatcher | null
+  /** Of the text that was seen last; taken before the first load, so that no change falls between. */
   #known: Promise<string>
+  /** The version that was loaded last and the text it came from. */
+  #good: { readonly digest: string; readonly module: UserModule } | null = null
   /** Checks run one after the other, so that the newest text has the last word. */
   #checks: Promise<void> = Promise.resolve()
   #timer: NodeJS.Timeout | null = null
   #isClosed = false
 
-  constructor(path: string, onChange: (module: UserModule) => void) {
+  constructor(path: string, onChange: (module: UserModule) => void, isFollowing: boolean) {
     this.#path = path
     this.#onChange = onChange
     this.#known = digest(path)
-    this.#watcher = watch(dirname(path), { persistent: false }, () => this.#arm())
-    this.#watcher.on('error', () => this.close())
+    this.#watcher = isFollowing ? this.#watch() : null
+  }
+
+  async load(): Promise<UserModule> {
+    return this.#load(await this.#known)
+  }
+
+  check(): Promise<void> {
+    this.#checks = this.#checks.then(() => this.#check())
+    return this.#checks
   }
 
   close(): void {
     this.#isClosed = true
-    this.#watcher.close()
+    this.#watcher?.close()
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null
+  }
+
+  /** Null where the folder cannot be watched, because it is not there or the system has no watches left. */
+  #watch(): FSWatcher | null {
+    try {
+      const watcher = watch(dirname(this.#path), { persistent: false }, () => this.#arm())
+      watcher.on('error', () => watcher.close())
+      return watcher
+    } catch {
+      return null
+    }
   }
 
   /** An editor writes in several steps: the text is read once they are over. */
@@ -170,7 +202,7 @@ class ModuleWatch implements UserModuleWatch {
 
   #onSettled(): void {
     this.#timer = null
-    this.#checks = this.#checks.then(() => this.#check())
+    void this.check()
   }
 
   async #check(): Promise<void> {
@@ -178,8 +210,14 @@ class ModuleWatch implements UserModuleWatch {
     this.#known = digest(this.#path)
     const now = await this.#known
     if (now === before || this.#isClosed) return
-    const module = await loadUserModule(this.#path)
+    const module = now === this.#good?.digest ? this.#good.module : await this.#load(now)
     if (!this.#isClosed) this.#onChange(module)
+  }
+
+  async #load(digest: string): Promise<UserModule> {
+    const module = await loadUserModule(this.#path)
+    if (module.definition !== null) this.#good = { digest, module }
+    return module
   }
 }
 

@@ -2,16 +2,34 @@
 import type { Protocol } from '../core/codec.ts'
 import type { ProtocolName } from '../core/message.ts'
 import { createDetector, type ServerProtocol } from './detect.ts'
-import { http1 } from './http1/index.ts'
-import { mmtp } from './mmtp/index.ts'
 
 export type { ServerProtocol } from './detect.ts'
 
-/** Every protocol that listeners accept and clusters speak. */
-export const PROTOCOLS: Readonly<Record<ProtocolName, Protocol>> = { http1, mmtp }
+/** Each protocol is some twenty modules, so it is loaded when a configuration has it: that is what a start has to wait for. */
+const LOADERS: Readonly<Record<ProtocolName, () => Promise<Protocol>>> = {
+  http1: async () => (await import('./http1/index.ts')).http1,
+  mmtp: async () => (await import('./mmtp/index.ts')).mmtp,
+}
 
-/** What a listener may be configured with. */
-export const LISTENER_PROTOCOLS: Readonly<Record<string, ServerProtocol>> = {
-  ...PROTOCOLS,
-  auto: createDetector(PROTOCOLS),
+const loaded = new Map<ProtocolName, Protocol>()
+
+/** Loads what listeners and clusters are configured with. */
+export async function loadProtocols(names: Iterable<ProtocolName | 'auto'>): Promise<void> {
+  for (const name of names) {
+    if (name === 'auto') await loadProtocols(Object.keys(LOADERS) as ProtocolName[])
+    else if (!loaded.has(name)) loaded.set(name, await LOADERS[name]())
+  }
+}
+
+/** The protocol of a cluster. Throws when it is not loaded. */
+export function protocolNamed(name: ProtocolName): Protocol {
+  const protocol = loaded.get(name)
+  if (protocol === undefined) throw new Error(`the protocol ${name} is not loaded`)
+  return protocol
+}
+
+/** What a listener of that name does. Throws when it is not loaded. */
+export function serverProtocolNamed(name: ProtocolName | 'auto'): ServerProtocol {
+  if (name !== 'auto') return protocolNamed(name)
+  return createDetector({ http1: protocolNamed('http1'), mmtp: protocolNamed('mmtp') })
 }

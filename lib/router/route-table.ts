@@ -26,7 +26,7 @@ export interface MatchReport<T> {
 
 /** Longest stretch for which {@link buildRouteTable} keeps the event loop, in milliseconds. */
 const STRETCH_MS = 4
-const STRETCH_ROUTES = 256
+const ROUTES_PER_STEP = 16
 
 interface Parts<T> {
   readonly size: number
@@ -190,7 +190,7 @@ export class RouteTableBuilder<T> {
     this.#isBuilt = true
     for (let next = this.#unsealed.pop(); next !== undefined; next = this.#unsealed.pop()) {
       next.seal()
-      if (this.#unsealed.length % STRETCH_ROUTES === 0) yield
+      if (this.#unsealed.length % ROUTES_PER_STEP === 0) yield
     }
   }
 
@@ -219,20 +219,30 @@ export class RouteTableBuilder<T> {
   }
 }
 
-/** Builds a table without keeping the event loop for more than a few milliseconds at a time. Rejects with the first `RuleError`. */
-export async function buildRouteTable<T>(entries: Iterable<RouteEntry<T>>): Promise<RouteTable<T>> {
+/**
+ * Builds a table; `rest` is asked every few routes for a pause to wait for. Without it the event loop is kept for a few milliseconds at
+ * a time. Rejects with the first `RuleError`.
+ */
+export async function buildRouteTable<T>(
+  entries: Iterable<RouteEntry<T>>,
+  rest: () => Promise<void> | null = restNow(),
+): Promise<RouteTable<T>> {
   const builder = new RouteTableBuilder<T>()
-  let startedAt = performance.now()
-  const rest = async () => {
-    if (performance.now() - startedAt < STRETCH_MS) return
-    await nextTurn()
-    startedAt = performance.now()
-  }
   let count = 0
   for (const { rule, target, label } of entries) {
     builder.add(rule, target, label)
-    if (++count % STRETCH_ROUTES === 0) await rest()
+    if (++count % ROUTES_PER_STEP === 0) await (rest() ?? undefined)
   }
-  for (const _ of builder.steps()) await rest()
+  for (const _ of builder.steps()) await (rest() ?? undefined)
   return builder.build()
+}
+
+function restNow(): () => Promise<void> | null {
+  let startedAt = performance.now()
+  return () => {
+    if (performance.now() - startedAt < STRETCH_MS) return null
+    return nextTurn().then(() => {
+      startedAt = performance.now()
+    })
+  }
 }

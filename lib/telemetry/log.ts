@@ -29,6 +29,8 @@ export interface GatewayLogger extends Logger {
   readonly level: LogLevel
   /** Throws `RangeError` for a level that does not exist. */
   setLevel(level: string): void
+  /** Loads what the first line would have to wait for. */
+  prepare(): void
   /** Writes what is queued, at once and blocking; for the last line before the process ends. */
   flush(): void
 }
@@ -83,6 +85,10 @@ class LazyLogger implements GatewayLogger {
 
   error(fields: object, message: string): void {
     if (this.#rank <= 4) this.#write('error', fields, message)
+  }
+
+  prepare(): void {
+    this.#pino ??= this.#open()
   }
 
   flush(): void {

@@ -1,57 +1,24 @@
 /** The registry of metrics: plain numbers that their owners write, read when somebody asks for the text. */
-import type { Counter, Histogram, Metrics, ScopeStats } from '../core/services.ts'
+import type { Counter, Histogram, Metrics } from '../core/services.ts'
+import {
+  type Family,
+  type Labels,
+  type MetricsOptions,
+  type MetricsSource,
+  type NamedScope,
+  OVERFLOW_LABELS,
+  type ScopeKind,
+  type SeriesTypes,
+} from './families.ts'
 import { BucketHistogram } from './histogram.ts'
-
-export type Labels = Readonly<Record<string, string>>
-
-/** What carries {@link ScopeStats}. */
-export type ScopeKind = 'listener' | 'route' | 'cluster'
-
-/** One scope and the name it is exported under. */
-export interface NamedScope {
-  readonly name: string
-  readonly stats: ScopeStats
-}
-
-/** One set of labels of a family and the object that holds its number. */
-export interface Series<T> {
-  readonly labels: Labels
-  readonly value: T
-}
-
-interface SeriesTypes {
-  counter: Counter
-  histogram: BucketHistogram
-  gauge: () => number
-}
-
-/** All series of one metric name. */
-export interface Family<Type extends keyof SeriesTypes = keyof SeriesTypes> {
-  readonly type: Type
-  readonly name: string
-  readonly help: string
-  readonly series: Map<string, Series<SeriesTypes[Type]>>
-}
-
-/** What the text says about the process itself. */
-export interface MetricsOptions {
-  /** Version of meshgate. */
-  readonly version: string
-  readonly node: { readonly app: string; readonly cell: string }
-  /** Scopes of one kind that get series of their own; the others share one. */
-  readonly maxScopes?: number
-}
 
 /** Label sets that one name may have. Past it they share one series, so a label made from what callers send cannot grow without limit. */
 const MAX_SERIES = 2000
 const DEFAULT_MAX_SCOPES = 1000
-/** Marks the series that stands for all that found no room; OpenTelemetry's name for it. */
-export const OVERFLOW_LABELS: Labels = { otel_metric_overflow: 'true' }
-
 const NAME = /^[a-z][a-z0-9]*(_[a-z0-9]+)*$/
 
 /** Creates, finds and exports metrics. OpenTelemetry is loaded by the first {@link MetricsRegistry.text}. */
-export class MetricsRegistry implements Metrics {
+export class MetricsRegistry implements Metrics, MetricsSource {
   readonly options: Required<MetricsOptions>
   readonly #families = new Map<string, Family>()
   readonly #scopes = new Map<ScopeKind, () => Iterable<NamedScope>>()

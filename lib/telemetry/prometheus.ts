@@ -19,8 +19,8 @@ import {
   type ScopeMetrics,
 } from '@opentelemetry/sdk-metrics'
 import type { ScopeStats } from '../core/services.ts'
+import { type Family, type Labels, type MetricsSource, OVERFLOW_LABELS, type ScopeKind } from './families.ts'
 import { BUCKET_BOUNDS_MS, type BucketHistogram } from './histogram.ts'
-import { type Family, type Labels, type MetricsRegistry, OVERFLOW_LABELS, type ScopeKind } from './metrics.ts'
 import { ScopeShares } from './scope-shares.ts'
 import { responseClass } from './stats.ts'
 
@@ -38,7 +38,7 @@ const PREFIXES: Readonly<Record<ScopeKind, string>> = {
 }
 
 /** Connects a registry to OpenTelemetry; the function that comes back collects and serializes. */
-export function createPrometheusText(registry: MetricsRegistry): () => Promise<string> {
+export function createPrometheusText(registry: MetricsSource): () => Promise<string> {
   const { version, node } = registry.options
   const reader = new PullReader({ metricProducers: [new RegistryProducer(registry)] })
   const resource = resourceFromAttributes({
@@ -102,10 +102,10 @@ class PullReader extends MetricReader {
 
 /** Reads the registry and the scopes at the moment of collection. */
 class RegistryProducer implements MetricProducer {
-  readonly #registry: MetricsRegistry
+  readonly #registry: MetricsSource
   readonly #shares: Readonly<Record<ScopeKind, ScopeShares>>
 
-  constructor(registry: MetricsRegistry) {
+  constructor(registry: MetricsSource) {
     this.#registry = registry
     const { maxScopes } = registry.options
     this.#shares = {

@@ -1,7 +1,7 @@
 /** Which scopes are exported under their own name when there are more of them than anybody's Prometheus should hold. */
 import type { ScopeStats } from '../core/services.ts'
+import type { NamedScope } from './families.ts'
 import { BUCKET_BOUNDS_MS, BucketHistogram, type HistogramSnapshot } from './histogram.ts'
-import type { NamedScope } from './metrics.ts'
 
 /** Everything that has no series of its own, added up. */
 export interface SharedScope {

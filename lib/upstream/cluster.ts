@@ -108,7 +108,18 @@ export class Cluster implements Destination, HostContext {
   open(exchange: Exchange): UpstreamStream | GatewayError | null {
     const host = this.#balancer.pick(exchange.hashKey)
     if (host === null) return new GatewayError('NO_ENDPOINT', `cluster ${this.name}`)
-    return host.open(exchange)
+    const wasTried = exchange.attempts > 1 && host.name === exchange.endpoint
+    // A key keeps its host as long as that is usable.
+    if (!wasTried || (this.options.balancer === 'ring-hash' && host.isUsable)) return host.open(exchange)
+    return this.#otherThan(host).open(exchange)
+  }
+
+  /** A second attempt goes elsewhere when there is an elsewhere. */
+  #otherThan(tried: Host): Host {
+    const others = this.hosts().filter((host) => host !== tried && host.weight > 0)
+    const usable = others.filter((host) => host.isUsable)
+    const choice = usable.length > 0 ? usable : others
+    return choice[Math.floor(Math.random() * choice.length)] ?? tried
   }
 
   abandon(exchange: Exchange): void {

@@ -13,6 +13,16 @@ import { type DialFailure, type Dialler, type Dialling, dial, isPooledDial } fro
 const COOL_DOWN_MS = 100
 const MAX_COOL_DOWN_MS = 5000
 
+/** What a connection has to offer. */
+const Room = {
+  /** Nothing yet: it was never ready. Mmtp waits for the greeting. */
+  Opening: 0,
+  None: 1,
+  /** It is in `#ready`. */
+  Ready: 2,
+} as const
+type Room = (typeof Room)[keyof typeof Room]
+
 /** What a host takes from its cluster. Shared by all hosts of a cluster. */
 export interface HostContext {
   readonly net: NetContext
@@ -49,8 +59,8 @@ export class Host implements ClientOwner, ConnectionOwner, Dialler, TimerEntry {
   connectFailures = 0
   readonly connections = new Map<Connection, ClientCodec>()
   readonly #context: HostContext
-  /** Open codecs; the value tells whether one is in `#ready`. */
-  readonly #codecs = new Map<ClientCodec, boolean>()
+  /** Open codecs. */
+  readonly #codecs = new Map<ClientCodec, Room>()
   /** Codecs with room for a stream; used as a stack, so that surplus connections grow idle and close. */
   readonly #ready: ClientCodec[] = []
   readonly #waiting = new Queue<Waiting>()
@@ -147,15 +157,23 @@ export class Host implements ClientOwner, ConnectionOwner, Dialler, TimerEntry {
   }
 
   onCapacity(codec: ClientCodec): void {
-    const isReady = this.#codecs.get(codec)
-    if (isReady === undefined) return
+    const room = this.#codecs.get(codec)
+    if (room === undefined) return
     if (codec.capacity === 0 || !codec.isReusable) {
-      if (isReady) this.#unready(codec)
-      if (!codec.isReusable) this.#dialIfNeeded()
+      if (room === Room.Ready) this.#unready(codec)
+      if (codec.isReusable) return
+      if (room === Room.Opening) {
+        this.#codecs.set(codec, Room.None)
+        this.#failOpened()
+      } else this.#dialIfNeeded()
       return
     }
-    if (!isReady) {
-      this.#codecs.set(codec, true)
+    if (room !== Room.Ready) {
+      if (room === Room.Opening) {
+        this.#failuresInRow = 0
+        this.#avoidUntilMs = 0
+      }
+      this.#codecs.set(codec, Room.Ready)
       this.#ready.push(codec)
     }
     if (this.#waiting.length > 0) this.#serveWaiting()
@@ -163,38 +181,49 @@ export class Host implements ClientOwner, ConnectionOwner, Dialler, TimerEntry {
 
   onDialled(connection: Connection, dialling: Dialling): void {
     this.#dials.delete(dialling)
-    this.#failuresInRow = 0
-    this.#avoidUntilMs = 0
     const codec = this.#context.createCodec(connection, this)
     this.connections.set(connection, codec)
-    this.#codecs.set(codec, false)
+    this.#codecs.set(codec, Room.Opening)
     connection.start(codec, isPooledDial)
     this.onCapacity(codec)
   }
 
   onDialFailed(reason: DialFailure, cause: Error, dialling: Dialling): void {
     this.#dials.delete(dialling)
+    const code = reason === 'timeout' ? 'UPSTREAM_CONNECT_TIMEOUT' : 'UPSTREAM_CONNECT_FAILED'
+    this.#failConnecting(new GatewayError(code, `${this.name}: ${cause.message}`, cause))
+  }
+
+  /** A connection that ends before it could be used is as good as none: nothing was sent on it. */
+  #failOpened(): void {
+    if (this.#isClosed) return
+    const detail = `${this.name}: the connection was closed before it could be used`
+    this.#failConnecting(new GatewayError('UPSTREAM_CONNECT_FAILED', detail))
+  }
+
+  #failConnecting(error: GatewayError): void {
     this.connectFailures++
     this.#failuresInRow++
     const coolDownMs = Math.min(COOL_DOWN_MS * 2 ** (this.#failuresInRow - 1), MAX_COOL_DOWN_MS)
     this.#avoidUntilMs = this.#context.net.loop.now() + coolDownMs
-    const code = reason === 'timeout' ? 'UPSTREAM_CONNECT_TIMEOUT' : 'UPSTREAM_CONNECT_FAILED'
-    // While other connections live the rest of the queue will be served by them.
-    const count = this.connections.size > 0 || this.#dials.size > 0 ? 1 : Infinity
-    this.#failWaiting(new GatewayError(code, `${this.name}: ${cause.message}`, cause), count)
+    // While other connections live the rest of the queue will be served by them; not by a shared one that drains.
+    const serving = this.#context.isMultiplexed ? this.#reusable() : this.connections.size
+    this.#failWaiting(error, serving > 0 || this.#dials.size > 0 ? 1 : Infinity)
   }
 
   onConnectionClosed(connection: Connection): void {
     const codec = this.connections.get(connection)
     this.connections.delete(connection)
     if (codec === undefined) return
-    if (this.#codecs.get(codec) === true) this.#unready(codec)
+    const room = this.#codecs.get(codec)
+    if (room === Room.Ready) this.#unready(codec)
     this.#codecs.delete(codec)
+    if (room === Room.Opening) this.#failOpened()
     this.#dialIfNeeded()
   }
 
   #unready(codec: ClientCodec): void {
-    this.#codecs.set(codec, false)
+    this.#codecs.set(codec, Room.None)
     this.#ready.splice(this.#ready.indexOf(codec), 1)
   }
 
@@ -208,7 +237,7 @@ export class Host implements ClientOwner, ConnectionOwner, Dialler, TimerEntry {
       }
       if (!this.#context.isMultiplexed) {
         ready.pop()
-        this.#codecs.set(codec, false)
+        this.#codecs.set(codec, Room.None)
       } else if (ready.length > 1) ready.unshift(ready.pop() as ClientCodec)
       return codec
     }

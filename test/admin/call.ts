@@ -1,5 +1,10 @@
 /** One HTTP request to an admin port, with any header a test likes. */
 import { type IncomingHttpHeaders, request } from 'node:http'
+import { type AdminServer, serveAdmin } from '../../lib/admin/server.ts'
+import type { GatewayInspector } from '../../lib/core/inspect.ts'
+import type { Logger } from '../../lib/core/services.ts'
+import { parseAddress } from '../../lib/net/address.ts'
+import { holdPort } from '../../lib/net/held-port.ts'
 
 /** An answer, read whole. */
 export interface Answer {
@@ -45,4 +50,21 @@ export function call(
     outgoing.on('error', reject)
     outgoing.end(body)
   })
+}
+
+/** Binds an address as the configuration writes it and serves the admin port there. */
+export async function startAdmin(
+  address: string,
+  gateway: GatewayInspector,
+  log: Logger,
+): Promise<AdminServer & { readonly address: string }> {
+  const port = await holdPort(parseAddress(address), () => undefined)
+  const server = await serveAdmin(port, gateway, log)
+  return {
+    address: port.address,
+    async close() {
+      await server.close()
+      port.close()
+    },
+  }
 }

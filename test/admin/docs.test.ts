@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { ENDPOINTS } from '../../lib/admin/endpoints.ts'
 import type { ScopeStats } from '../../lib/core/services.ts'
+import { GATEWAY_COUNTERS } from '../../lib/telemetry/gateway-counters.ts'
 import { registerGatewayMetrics } from '../../lib/telemetry/gateway-metrics.ts'
 import { MetricsRegistry } from '../../lib/telemetry/metrics.ts'
 import { ProcessStats } from '../../lib/telemetry/process-stats.ts'
@@ -29,9 +30,10 @@ t.test('docs/admin.md lists the metrics that exist and no other', async (t) => {
     metrics.exportScopes(kind, () => [{ name: kind, stats }])
   }
   const text = await metrics.text()
+  const counters = Object.values(GATEWAY_COUNTERS).map(({ name }) => name)
   const exported = [...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name)
   const [, section] = page.split('\n## Metrics\n')
   const tables = section.split('\n').filter((line) => line.startsWith('|'))
   const listed = tables.flatMap((line) => [...line.matchAll(/`((?:meshgate|process|target)_[a-z0-9_]+)`/g)])
-  t.same(listed.map(([, name]) => name).sort(), exported.sort())
+  t.same(listed.map(([, name]) => name).sort(), [...exported, ...counters].sort())
 })

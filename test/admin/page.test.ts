@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { startAdmin } from '../../lib/admin/server.ts'
+import { startAdmin } from './call.ts'
 import { endpoint, FakeGateway, MemoryLog, recentError, scope } from './fake-gateway.ts'
 
 const chromiumPath = process.env['CHROMIUM'] ?? '/usr/bin/chromium'
@@ -25,7 +25,7 @@ t.test('the page in a real browser', { skip, timeout: 90_000 }, async (t) => {
 
   /** Opens the page on a gateway of its own. What the browser complains about fails the test. */
   async function open(t: Test, gateway = new FakeGateway()) {
-    const server = await startAdmin({ host: '127.0.0.1', port: 0 }, gateway, new MemoryLog())
+    const server = await startAdmin('127.0.0.1:0', gateway, new MemoryLog())
     const page = await browser.newPage()
     const complaints: string[] = []
     page.on('pageerror', (error) => complaints.push(error.message))
@@ -144,8 +144,7 @@ t.test('the page in a real browser', { skip, timeout: 90_000 }, async (t) => {
     await until('#connection', /connection lost/)
     t.equal(await page.locator('#page').getAttribute('class'), 'stale')
     t.match(await page.title(), 'connection lost')
-    const [host, port] = server.address.split(':')
-    const again = await startAdmin({ host, port: Number(port) }, gateway, new MemoryLog())
+    const again = await startAdmin(server.address, gateway, new MemoryLog())
     t.teardown(() => again.close())
     await until('#connection', /live/)
     t.equal(await page.locator('#lost').isVisible(), false)

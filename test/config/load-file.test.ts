@@ -139,21 +139,27 @@ t.test('hides what stands under keys that sound like secrets', (t) => {
     filters: [
       {
         use: 'sign',
-        options: { secret: '***', appKey: '***', keys: { a: '***', c: ['***'] }, maxKeys: 1000, salt: '***' },
+        options: {
+          secret: '[redacted]',
+          appKey: '[redacted]',
+          keys: { a: '[redacted]', c: ['[redacted]'] },
+          maxKeys: 1000,
+          salt: '[redacted]',
+        },
       },
       { use: 'rate-limit', options: { key: 'request.header.x-user', qps: 5 } },
       {
         use: 'x',
         options: {
-          key: '***',
-          accessToken: '***',
-          Password: '***',
-          'x-api-key': '***',
+          key: '[redacted]',
+          accessToken: '[redacted]',
+          Password: '[redacted]',
+          'x-api-key': '[redacted]',
           monkey: 'm',
           token: null,
         },
       },
-      { use: 'headers', options: { request: { set: { authorization: '***', accept: 'y' } } } },
+      { use: 'headers', options: { request: { set: { authorization: '[redacted]', accept: 'y' } } } },
     ],
   })
   t.end()

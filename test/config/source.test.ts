@@ -15,7 +15,23 @@ function compare(text: string): void {
 
 t.test('gives what was written the value that the yaml package gives it', (t) => {
   const scalar = fc.oneof(
-    fc.constantFrom('a', 'x y', '', 'true', 'null', '12', '-', 'a: b', '#x', "it's", '"q"', ':80', '[::1]:80', '3s', '64KiB'),
+    fc.constantFrom(
+      'a',
+      'x y',
+      '',
+      'true',
+      'null',
+      '12',
+      '-',
+      'a: b',
+      '#x',
+      "it's",
+      '"q"',
+      ':80',
+      '[::1]:80',
+      '3s',
+      '64KiB',
+    ),
     fc.integer(),
     fc.boolean(),
     fc.constant(null),
@@ -67,7 +83,10 @@ t.test('explains what neither package takes, with line and column', (t) => {
 
 t.test('a bomb of aliases is refused, not expanded', (t) => {
   let text = 'a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n'
-  for (let i = 1; i < 10; i++) text += `a${i}: &a${i} [${Array(10).fill(`*a${i - 1}`).join(', ')}]\n`
+  for (let i = 1; i < 10; i++)
+    text += `a${i}: &a${i} [${Array(10)
+      .fill(`*a${i - 1}`)
+      .join(', ')}]\n`
   t.match(new Source(text).read().problems[0], { message: /aliases/ })
   t.end()
 })

@@ -76,7 +76,9 @@ function compiled(filters: FilterSpec[], routes: RouteFilters[] = [], owner: Cha
 }
 
 function messages(filters: FilterSpec[], routes: RouteFilters[] = []): string[] {
-  return compile(filters, routes).problems.map(({ filter, message }) => `${filter}: ${message}`)
+  return compile(filters, routes).problems.map(
+    ({ filter, message, hint = '' }) => `${filter}: ${message}${hint && ` — ${hint}`}`,
+  )
 }
 
 t.test('runs request and route hooks in order, response hooks in reverse, end hooks in order', async (t) => {
@@ -342,7 +344,7 @@ t.test('reports every problem with its place', async (t) => {
   t.equal(set, null)
   t.match(problems, [
     { filterIndex: 0, routeIndex: -1, path: '/add', message: /number is needed/ },
-    { filterIndex: 0, routeIndex: -1, path: '/ad', message: /did you mean "add"/ },
+    { filterIndex: 0, routeIndex: -1, path: '/ad', hint: /did you mean "add"/ },
     { filterIndex: 3, message: /none of the hooks/ },
     { filterIndex: 2, message: /name "twin" is taken/ },
     { filterIndex: -1, routeIndex: 0, filter: 'twn', message: /did you mean "twin"/ },

@@ -73,8 +73,9 @@ export class MmtpClient extends MmtpConnection implements ClientCodec, ClientStr
 
   // — streams ————————————————————————————————————————————————————————————————————————————————————
 
+  /** None before the greeting: a peer that goes away while the connection is being made has not seen any request. */
   get capacity(): number {
-    if (!this.isReusable) return 0
+    if (!this.isReusable || !this.isGreeted) return 0
     return Math.max(0, Math.min(this.out.peer.maxStreams, this.#options.maxStreams) - this.activeStreams)
   }
 
