@@ -3,21 +3,19 @@
  * configuration takes its place.
  */
 import { AdminDoor } from './admin-door.ts'
-import { pathResolver } from './assemble.ts'
 import { type Compiled, compileRuntime } from './compile.ts'
 import type { Config } from './config/config.ts'
 import { checksumOf, locateFindings } from './config/load.ts'
 import { type FileResult, loadFile, loadInWorker, readConfigFile } from './config/load-file.ts'
 import { loadInSteps } from './config/load-steps.ts'
-import { comparePlaces, describeProblem, type Problem } from './config/problem.ts'
+import { ConfigError, comparePlaces, describeProblem } from './config/problem.ts'
 import { createTurns, NO_TURNS } from './config/turns.ts'
 import { type ConfigWatch, watchConfig } from './config/watch.ts'
-import type { FilterServices } from './core/filter.ts'
 import type { GatewayPhase } from './core/inspect.ts'
-import type { LogSink } from './core/services.ts'
 import { FailureLog } from './failure-log.ts'
+import { filterServices } from './filter-services.ts'
 import { CATALOG } from './filter-specs.ts'
-import { makeServices, SlotRegistry } from './filters/services.ts'
+import { SlotRegistry } from './filters/services.ts'
 import type { NetContext } from './net/connection.ts'
 import { Loop } from './net/loop.ts'
 import { loadProtocols } from './protocols/index.ts'
@@ -28,22 +26,11 @@ import { Dispatcher } from './server/dispatcher.ts'
 import type { Runtime } from './server/runtime.ts'
 import { gatewayCounter } from './telemetry/gateway-counters.ts'
 import { createLogger, type GatewayLogger } from './telemetry/log.ts'
-import { openLogSink } from './telemetry/log-sink.ts'
 import { MetricsRegistry } from './telemetry/metrics.ts'
 import { RecentErrors } from './telemetry/recent-errors.ts'
 import { systemLookup } from './upstream/resolver.ts'
 import { UserFilters } from './user-filters.ts'
 import { VERSION } from './version.ts'
-
-/** A configuration was refused; `problems` has them all. */
-export class ConfigError extends Error {
-  readonly problems: readonly Problem[]
-
-  constructor(file: string, problems: readonly Problem[]) {
-    super(`${file} has ${problems.length} problem${problems.length === 1 ? '' : 's'}`)
-    this.problems = problems
-  }
-}
 
 /** What serves one accepted configuration. */
 export interface Serving {
@@ -78,9 +65,6 @@ export interface GatewayOptions {
 
 /** What is loaded late is loaded then, and not in the middle of the traffic that needs it. */
 const PREPARE_AFTER_MS = 500
-
-/** How often the drain looks whether connections are left. */
-const DRAIN_LOOK_MS = 20
 
 /** See the file's head. One per process, or several in tests. */
 export class Gateway {
@@ -126,7 +110,6 @@ export class Gateway {
       now: () => this.loop.now(),
       onFailed: (exchange, error) => failures.onExchange(exchange, error),
       onProtocolError: (error, peer, status) => failures.onConnection(error, peer, status),
-      onIdle: () => {},
     })
     this.#clusters = new RunningClusters((name) => ({
       net: this.#net,
@@ -293,7 +276,7 @@ export class Gateway {
     const outcome = await compileRuntime(config, {
       file: this.file,
       owner: this.dispatcher,
-      services: this.#filterServices(config),
+      services: filterServices(this, config, this.#slots),
       userFilters: this.userFilters,
       previous: this.#serving?.runtime.chain.set ?? null,
       turns: this.#serving === null ? NO_TURNS : createTurns(),
@@ -303,29 +286,6 @@ export class Gateway {
     if (outcome.runtime !== null) return outcome
     const found = locateFindings(result.text, outcome.findings)
     throw new ConfigError(this.file, [...result.problems, ...found].sort(comparePlaces))
-  }
-
-  #filterServices(config: Config): (name: string) => FilterServices {
-    const shared = {
-      log: this.log,
-      metrics: this.metrics,
-      clock: this.loop,
-      timers: this.loop,
-      node: config.node,
-      resolvePath: pathResolver(this.file),
-      openLog: (path: string | null) => this.#openLog(path),
-    }
-    return makeServices(shared, this.#slots)
-  }
-
-  #openLog(path: string | null): LogSink {
-    const dropped = gatewayCounter(this.metrics, 'droppedLines')
-    const onDrop = (lines: number): void => {
-      dropped.value += lines
-    }
-    return openLogSink(path, onDrop, (error) =>
-      this.log.error({ path, err: error }, 'cannot write the access log'),
-    )
   }
 
   /** The admin port of a configuration: the one that is open, or a new one where the address is another. */
@@ -408,24 +368,10 @@ export class Gateway {
     // One more turn of the loop, so that what the kernel had queued for us is accepted before the port closes.
     await new Promise((resolve) => setImmediate(resolve))
     this.#listeners.stop()
-    await this.#connectionsGone(grace)
+    await this.#listeners.gone(grace)
     const { live } = this.dispatcher
     if (live > 0) this.log.warn({ exchanges: live }, 'the grace time is over, running exchanges are cut off')
     await this.destroy()
     this.onStopped?.()
-  }
-
-  /** Resolves when every connection is closed, or after `graceMs`. */
-  #connectionsGone(graceMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const startMs = performance.now()
-      const look = (): void => {
-        if (this.#listeners.connections > 0 && performance.now() - startMs < graceMs) return
-        clearInterval(timer)
-        resolve()
-      }
-      const timer = setInterval(look, DRAIN_LOOK_MS)
-      look()
-    })
   }
 }

@@ -22,6 +22,9 @@ interface PlannedListener extends RunningListener {
 /** The listeners of one configuration, by name. */
 export type ListenerPlan = ReadonlyMap<string, PlannedListener>
 
+/** How often a drain looks whether connections are left. */
+const LOOK_MS = 20
+
 /** See the file's head. */
 export class RunningListeners {
   /** Those of the configuration that serves. */
@@ -93,6 +96,20 @@ export class RunningListeners {
     for (const { part } of this.current.values()) count += part.connections.size
     for (const part of this.#leaving) count += part.connections.size
     return count
+  }
+
+  /** Resolves when every connection is closed, or after `graceMs`. */
+  gone(graceMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const startMs = performance.now()
+      const look = (): void => {
+        if (this.connections > 0 && performance.now() - startMs < graceMs) return
+        clearInterval(timer)
+        resolve()
+      }
+      const timer = setInterval(look, LOOK_MS)
+      look()
+    })
   }
 
   /** Closes every connection now. */

@@ -1,5 +1,6 @@
 /** `meshgate run`: serves until it is told to stop. */
-import { ConfigError, Gateway } from '../gateway.ts'
+import { ConfigError } from '../config/problem.ts'
+import { Gateway } from '../gateway.ts'
 import { tuneEngine } from '../tuning.ts'
 import { ExitCode } from './exit-codes.ts'
 

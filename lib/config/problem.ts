@@ -52,3 +52,13 @@ export function describeProblem(problem: Problem): string {
 export function comparePlaces(a: Problem, b: Problem): number {
   return a.line - b.line || a.column - b.column
 }
+
+/** A configuration was refused; `problems` has them all. */
+export class ConfigError extends Error {
+  readonly problems: readonly Problem[]
+
+  constructor(file: string, problems: readonly Problem[]) {
+    super(`${file} has ${problems.length} problem${problems.length === 1 ? '' : 's'}`)
+    this.problems = problems
+  }
+}

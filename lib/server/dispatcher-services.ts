@@ -12,6 +12,4 @@ export interface DispatcherServices {
   onFailed(exchange: Exchange, error: GatewayError): void
   /** A connection was refused or closed without an exchange. */
   onProtocolError(error: GatewayError, peer: PeerInfo, status: number): void
-  /** An exchange ended; `live` is how many are left. */
-  onIdle(): void
 }

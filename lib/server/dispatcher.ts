@@ -393,7 +393,6 @@ export class Dispatcher
     exchange.response?.release()
     drive.runtime.release()
     this.live--
-    if (this.live === 0) this.#services.onIdle()
     // Last: the codec may begin the connection's next exchange in this call.
     exchange.downstream.finish()
   }

@@ -6,7 +6,7 @@ poisonReleasedSlabs(true)
 
 // MESHGATE_FUZZ_COUNT and MESHGATE_FUZZ_SEED repeat or prolong a run; NIGHTLY_SHORT makes it a matter of seconds.
 const count = Number(
-  process.env.MESHGATE_FUZZ_COUNT ?? (process.env.NIGHTLY_SHORT === '1' ? 20_000 : 1_000_000),
+  process.env.MESHGATE_FUZZ_COUNT ?? (process.env.NIGHTLY_SHORT === '1' ? 100_000 : 1_000_000),
 )
 const seed = Number(process.env.MESHGATE_FUZZ_SEED ?? 1_000_000)
 

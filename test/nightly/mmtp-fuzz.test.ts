@@ -2,7 +2,7 @@ import t from 'tap'
 import { poisonReleasedSlabs } from '../../lib/buffer/slab-pool.ts'
 import { fuzzMmtp } from '../fuzz/mmtp.ts'
 
-const SHORT_COUNT = 50_000
+const SHORT_COUNT = 100_000
 const COUNT = Number(
   process.env.MESHGATE_FUZZ_COUNT ?? (process.env.NIGHTLY_SHORT === '1' ? SHORT_COUNT : 1_000_000),
 )

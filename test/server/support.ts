@@ -242,7 +242,6 @@ export class Rig implements Notes {
   readonly routeStats = makeStats()
   readonly dispatcher: Dispatcher
   readonly route: Route
-  idle = 0
   runtime: Runtime
   /** Replaced by a test to say what the cluster gives; a new stream unless it does. */
   open: (exchange: Exchange) => OpenResult
@@ -263,7 +262,6 @@ export class Rig implements Notes {
         now: () => this.clock.now(),
         onFailed: (_exchange, error) => void this.failures.push(error.code),
         onProtocolError: (error) => void this.log.push(`protocol error ${error.code}`),
-        onIdle: () => void this.idle++,
       },
     )
     const destination: Destination = {

@@ -93,17 +93,18 @@ export interface RunningGateway extends Running {
   ready(): Promise<Readonly<Record<string, number>>>
 }
 
-/** Starts `meshgate run` with a configuration (YAML) in a folder of its own. */
+/** Starts `meshgate run` with a configuration (YAML) in a folder of its own; `more` follows `run`, `engine` goes to Node. */
 export async function startMeshgate(
   t: Test,
   config: string,
   more: readonly string[] = [],
+  engine: readonly string[] = [],
 ): Promise<RunningGateway> {
   const folder = await mkdtemp(path.join(tmpdir(), 'meshgate-run-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const file = path.join(folder, 'meshgate.yaml')
   await writeFile(file, config)
-  const running = new Running(t, [path.join(ROOT, 'lib/main.ts'), 'run', '-c', file, ...more])
+  const running = new Running(t, [...engine, path.join(ROOT, 'lib/main.ts'), 'run', '-c', file, ...more])
   return Object.assign(running, {
     file,
     folder,

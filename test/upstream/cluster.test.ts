@@ -1,3 +1,4 @@
+import net from 'node:net'
 import t, { type Test } from 'tap'
 import { poolUsage } from '../../lib/buffer/pools.ts'
 import type { UpstreamHandler, UpstreamStream } from '../../lib/core/codec.ts'
@@ -5,6 +6,7 @@ import type { GatewayError } from '../../lib/core/errors.ts'
 import { Exchange, ExchangeState } from '../../lib/core/exchange.ts'
 import { parseAddress } from '../../lib/net/address.ts'
 import { Loop } from '../../lib/net/loop.ts'
+import { mmtp } from '../../lib/protocols/mmtp/index.ts'
 import { makeStats } from '../../lib/testing-exchange.ts'
 import { TestDownstream, TestRequestHead } from '../../lib/testing-messages.ts'
 import { Cluster, type ClusterOptions } from '../../lib/upstream/cluster.ts'
@@ -277,6 +279,54 @@ t.test('while one endpoint cannot be reached the others serve', async (t) => {
     await bench.close(t)
   }
   await good.server.close()
+})
+
+t.test('a second attempt goes elsewhere, even when every endpoint is avoided', async (t) => {
+  const back = await serve()
+  const gone = await serve()
+  await back.server.close()
+  await gone.server.close()
+  for (const balancer of ['round-robin', 'least-request', 'random', 'weighted'] as const) {
+    const bench = new Bench({ at: [gone.at, back.at], balancer, loop: new ManualLoop() })
+    bench.repeats = true
+    bench.start('/nobody')
+    await bench.settled(1)
+    t.equal(bench.failed.length, 1)
+    const next = new LineServer()
+    await next.listen(back.port)
+    for (let i = 0; i < 10; i++) bench.start(`/${i}`)
+    await bench.settled(11)
+    t.equal(bench.done.length, 10, balancer)
+    await bench.close(t)
+    await next.close()
+  }
+})
+
+t.test('a connection that ends before its greeting is a dial that failed: nothing was sent', async (t) => {
+  const refusing = net.createServer((socket) => {
+    socket.on('error', () => {}).once('data', () => socket.resetAndDestroy())
+  })
+  const closing = net.createServer((socket) =>
+    socket
+      .on('error', () => {})
+      .resume()
+      .end(),
+  )
+  for (const server of [refusing, closing]) {
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const at = `127.0.0.1:${(server.address() as net.AddressInfo).port}`
+    const bench = new Bench({ at: [at], protocol: mmtp, codec: { ...CODEC, maxStreams: 10 } })
+    bench.start('/a')
+    bench.start('/b')
+    await bench.settled(2)
+    t.match(bench.failed, [
+      ['/a', 'UPSTREAM_CONNECT_FAILED', /closed before it could be used/],
+      ['/b', 'UPSTREAM_CONNECT_FAILED', /closed before it could be used/],
+    ])
+    t.match(bench.cluster.report(), [{ connectFailures: 1, isUsable: false }])
+    await bench.close(t)
+    await new Promise((resolve) => server.close(resolve))
+  }
 })
 
 t.test('a dial that takes too long is a timeout', async (t) => {

@@ -49,7 +49,7 @@ export const MAX_CHUNK_EXTENSION_BYTES = 4096
 export const MAX_CHUNK_DIGITS = 15
 /** Trailers of one message. */
 export const MAX_TRAILER_BYTES = 16 * 1024
-/** Rest of a request that is read and dropped so that its connection can serve on; more closes it. */
+/** Rest of a request that is read and dropped so that its connection can serve on; an answer to one with more says close. */
 export const MAX_DRAIN_BYTES = 64 * 1024
 /** Bytes and milliseconds that a closing connection still reads, so that its peer sees the answer and not a reset. */
 export const LINGER_BYTES = 4 * 1024 * 1024

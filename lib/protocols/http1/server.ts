@@ -228,7 +228,8 @@ export class Http1Server implements ServerCodec, StreamConnection {
   #drainBody(event: BodyEvent, length: number): void {
     const body = this.#body as BodyDecoder
     this.#dropped += length
-    if (this.#dropped > MAX_DRAIN_BYTES) this.#closeGently()
+    // Only a chunked body can be this long: the answer promised the connection before anybody knew.
+    if (this.#dropped > LINGER_BYTES) this.#closeGently()
     else if (event >= BodyEvent.End || (event === BodyEvent.Data && body.isLast)) {
       body.abandon()
       this.#read = Read.Head

@@ -623,6 +623,26 @@ t.test('an early answer leaves a short body to be dropped and the connection ser
   t.equal(poolUsage().leased, 0)
 })
 
+t.test('an early answer to a chunked body keeps its promise however long the body turns out', async (t) => {
+  const chunk = `8000\r\n${'x'.repeat(0x8000)}\r\n`
+  const begin = (): ServerLog => {
+    const log = new ServerLog()
+    log.onHead = (exchange) => answer(exchange, 200, 'ok')
+    log.wire.feed('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n')
+    t.equal(log.wire.take(), OK)
+    return log
+  }
+  const long = begin()
+  for (let i = 0; i < 100; i++) long.wire.feed(chunk)
+  long.wire.feed('0\r\n\r\nGET /next HTTP/1.1\r\nHost: a\r\n\r\n')
+  t.equal(long.wire.take(), OK, 'the next request is answered')
+  long.server.onClose(null)
+  const flood = begin()
+  for (let i = 0; i < 140; i++) flood.wire.feed(chunk)
+  t.equal(flood.wire.state, 'ended', 'but not without end')
+  flood.server.onClose(null)
+})
+
 t.test('an early answer to a long body closes: FIN, then a while of reading, then the end', async (t) => {
   const log = new ServerLog()
   log.onHead = (exchange) => answer(exchange, 429)
