@@ -87,9 +87,11 @@ for (const version of ['HTTP/1.0', 'HTTP/1.1']) {
     t.match((await curl(['-I', `${url}/a.txt`])).stdout, /^HTTP\/1\.1 200 .*content-length: 11\r\n/is)
     t.equal((await curl([`${url}/large.bin`])).stdout.length, 3 << 20)
     t.match((await curl(['-i', `${url}/none`])).stdout, /^HTTP\/1\.1 404 /)
-    // It answers 501 at once and leaves the body unread; the next request must not meet that.
+    // It answers 501 at once and closes with the body unread; the reset may overtake its answer. The next request must not meet that.
     const body = 'y'.repeat(300_000)
-    t.match(await curl(['-i', '--data-binary', '@-', `${url}/a.txt`], body), { stdout: /^HTTP\/1\.1 501 / })
+    t.match(await curl(['-i', '--data-binary', '@-', `${url}/a.txt`], body), {
+      stdout: /^HTTP\/1\.1 50[12] /,
+    })
     t.match(await curl([`${url}/a.txt`]), { stdout: 'from a file' })
   })
 }

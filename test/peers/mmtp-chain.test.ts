@@ -106,8 +106,8 @@ t.test('hops and budget go down from one gateway to the next', async (t) => {
   const [first, second] = [toMiddle.frames()[0], toInner.frames()[0]]
   t.same([first?.hops, second?.hops], [5, 4])
   const [budget = 0, rest = 0] = [first?.meta.readUInt32BE(0), second?.meta.readUInt32BE(0)]
-  t.ok(budget > 2900 && budget <= 3000, `${budget} ms to the middle`)
-  t.ok(rest <= budget - 99 && rest > 2000, `${rest} ms behind it`)
+  t.ok(budget > 1500 && budget <= 3000, `${budget} ms to the middle`)
+  t.ok(rest <= budget - 99 && rest > 500, `${rest} ms behind it`)
   t.equal(first?.meta.toString('latin1', 8, first.routeLength), 'demo.echo')
 
   await t.test('a call that is forwarded in a circle ends', async (t) => {
