@@ -1,6 +1,6 @@
 /** Turns the parts of an accepted configuration into the options of the objects that serve it. */
 import path from 'node:path'
-import type { ClusterConfig, Config, ListenerConfig, RouteConfig } from './config/config.ts'
+import type { ClusterConfig, ListenerConfig, RouteConfig } from './config/config.ts'
 import type { ClientCodecOptions, ServerCodecOptions } from './core/codec.ts'
 import type { Exchange } from './core/exchange.ts'
 import type { Destination, Route } from './core/route.ts'
@@ -150,17 +150,7 @@ export function pathResolver(configFile: string): (file: string) => string {
   return (file) => path.resolve(folder, file)
 }
 
-/** Clusters and listeners that two configurations describe alike are kept, with their connections. */
-export function isSameCluster(a: ClusterConfig, b: ClusterConfig): boolean {
-  return JSON.stringify(a) === JSON.stringify(b)
-}
-
 /** Whether a running listener can take over another configuration: what is bound may not change. */
 export function isSameListener(a: ListenerConfig, b: ListenerConfig): boolean {
   return a.name === b.name && a.address === b.address && a.protocol === b.protocol
-}
-
-/** The node's cell, `''` when none is configured. */
-export function cellOf(config: Config): string {
-  return config.node.cell
 }

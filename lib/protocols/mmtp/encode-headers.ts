@@ -53,8 +53,19 @@ export function writeBlock(headers: MmtpHeaders, buffer: Buffer, at: number): nu
   return writeAdded(headers, buffer, writeKept(headers, buffer, at))
 }
 
+/** Copies everything in front of the block, and the block with its changes, to `at`: in one range when no entry was removed. Returns the end. */
+export function copyHead(headers: MmtpHeaders, buffer: Buffer, at: number): number {
+  const { bytes, base, blockStart, blockEnd } = headers
+  if (headers.removed === 0) {
+    bytes.copy(buffer, at, base, base + blockEnd)
+    return writeAdded(headers, buffer, at + blockEnd)
+  }
+  bytes.copy(buffer, at, base, base + blockStart)
+  return writeBlock(headers, buffer, at + blockStart)
+}
+
 /** Writes the entries that were added. Returns the end. */
-export function writeAdded(headers: MmtpHeaders, buffer: Buffer, at: number): number {
+function writeAdded(headers: MmtpHeaders, buffer: Buffer, at: number): number {
   const { added, secrets } = headers
   if (added === null) return at
   for (let i = 0; i < added.length; i += 2) {

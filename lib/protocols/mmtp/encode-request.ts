@@ -14,7 +14,7 @@ import {
   RequestMark,
   SHARD_UNKNOWN,
 } from './constants.ts'
-import { blockLimit, collect, collectOne, writeAdded, writeBlock, writeCollected } from './encode-headers.ts'
+import { blockLimit, collect, collectOne, copyHead, writeBlock, writeCollected } from './encode-headers.ts'
 import { encodingNumber } from './headers.ts'
 import { type Outbound, type SendingStream, writeHeader, writeU32 } from './outbound.ts'
 import { MmtpRequest, OutgoingRequest } from './request.ts'
@@ -68,18 +68,9 @@ function forward(
   budgetMs: number,
 ): ErrorCode | null {
   const { headers } = request
-  const headLength = headers.blockStart
-  const buffer = out.reserve(headLength + blockLimit(headers), last ? 0 : request.bodyLength)
+  const buffer = out.reserve(headers.blockStart + blockLimit(headers), last ? 0 : request.bodyLength)
   const at = out.wire.position
-  const { bytes, base } = headers
-  let end: number
-  if (headers.removed === 0) {
-    bytes.copy(buffer, at, base, base + headers.blockEnd)
-    end = writeAdded(headers, buffer, at + headers.blockEnd)
-  } else {
-    bytes.copy(buffer, at, base, base + headLength)
-    end = writeBlock(headers, buffer, at + headLength)
-  }
+  const end = copyHead(headers, buffer, at)
   const metaLength = end - at - HEADER_LENGTH
   if (metaLength > out.peer.maxMeta) return 'HEAD_TOO_LARGE'
   const hopsAndEncoding = (headers.encoding << 4) | (request.hops - 1)

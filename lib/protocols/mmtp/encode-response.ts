@@ -11,7 +11,7 @@ import {
   RETRY_AFTER_UNIT_MS,
   ResponseMark,
 } from './constants.ts'
-import { blockLimit, collect, collectOne, writeAdded, writeBlock, writeCollected } from './encode-headers.ts'
+import { blockLimit, collect, collectOne, copyHead, writeCollected } from './encode-headers.ts'
 import { bodyEncoding } from './encode-request.ts'
 import { type Outbound, type SendingStream, writeHeader } from './outbound.ts'
 import { MmtpResponse, OutgoingResponse } from './response.ts'
@@ -74,18 +74,9 @@ function forwardWhole(out: Outbound, stream: SendingStream, response: MmtpRespon
 /** Copies header, prefix and block as one range and patches what belongs to the hop, and the status. */
 function forward(out: Outbound, stream: SendingStream, response: MmtpResponse, last: boolean): boolean {
   const { headers } = response
-  const headLength = headers.blockStart
-  const buffer = out.reserve(headLength + blockLimit(headers), last ? 0 : response.bodyLength)
+  const buffer = out.reserve(headers.blockStart + blockLimit(headers), last ? 0 : response.bodyLength)
   const at = out.wire.position
-  const { bytes, base } = headers
-  let end: number
-  if (headers.removed === 0) {
-    bytes.copy(buffer, at, base, base + headers.blockEnd)
-    end = writeAdded(headers, buffer, at + headers.blockEnd)
-  } else {
-    bytes.copy(buffer, at, base, base + headLength)
-    end = writeBlock(headers, buffer, at + headLength)
-  }
+  const end = copyHead(headers, buffer, at)
   const routeLength = buffer[at + 10] as number
   const flags = (response.flags & FORWARDED_FLAGS) | (last ? Flag.End : 0)
   buffer[at + HEADER_LENGTH] = response.status >> 8
