@@ -28,6 +28,7 @@ export function listenerOptions(config: ListenerConfig, cell: string): ListenerO
     trusted: config.trusted,
     maxStreams: config.maxStreams,
     cell,
+    boltGoAway: config.boltGoAway,
   }
   return {
     name: config.name,

@@ -1,4 +1,5 @@
 /** Requests and responses made up for the test kit: plain objects with the contract of those that codecs make. */
+import { isFailureStatus } from './buffer/local-response.ts'
 import type { DownstreamStream, LocalReply } from './core/codec.ts'
 import type { Headers, ProtocolName, RequestHead, ResponseHead, StatusKind } from './core/message.ts'
 
@@ -71,6 +72,11 @@ export interface TestRequest {
   readonly authority?: string
   /** Makes it an operation request. */
   readonly operation?: string
+  /** Interface of an RPC; `method` is then its method. */
+  readonly service?: string
+  readonly version?: string
+  readonly group?: string
+  readonly app?: string
   readonly headers?: Readonly<Record<string, string | readonly string[]>>
   /** Text, bytes, or any other value as JSON. */
   readonly body?: unknown
@@ -96,6 +102,10 @@ export class TestRequestHead implements RequestHead {
   query: string
   authority: string
   readonly operation: string
+  readonly service: string
+  readonly version: string
+  readonly group: string
+  readonly app: string
   readonly headers: PlainHeaders
   readonly bodyLength: number
   readonly isIdempotent: boolean
@@ -110,6 +120,10 @@ export class TestRequestHead implements RequestHead {
     this.path = cut === -1 ? target : target.slice(0, cut)
     this.query = cut === -1 ? '' : target.slice(cut + 1)
     this.authority = request.authority ?? 'test.local'
+    this.service = request.service ?? ''
+    this.version = request.version ?? ''
+    this.group = request.group ?? ''
+    this.app = request.app ?? ''
     this.headers = new PlainHeaders(request.headers)
     this.bodyLength = toBytes(request.body).length
     this.isIdempotent = this.method === 'GET' || this.method === 'HEAD'
@@ -137,6 +151,10 @@ export class TestResponseHead implements LocalReply {
     this.statusKind = statusKind
     this.headers = new PlainHeaders(headers)
     this.body = body
+  }
+
+  get isFailure(): boolean {
+    return isFailureStatus(this.statusKind, this.status)
   }
 
   get bodyLength(): number {

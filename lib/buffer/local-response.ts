@@ -16,10 +16,33 @@ export class LocalResponse implements LocalReply {
     this.body = body
   }
 
+  get isFailure(): boolean {
+    return isFailureStatus(this.statusKind, this.status)
+  }
+
   get bodyLength(): number {
     return this.body.length
   }
 
   retain(): void {}
   release(): void {}
+}
+
+const FIRST_HTTP_FAILURE = 500
+const FIRST_RESULT_FAILURE = 4000
+const BOLT_SUCCESS = 0
+const DUBBO_SUCCESS = 20
+
+/** Whether a status alone tells of a failure on the server's side; see `ResponseHead.isFailure`. */
+export function isFailureStatus(kind: StatusKind, status: number): boolean {
+  switch (kind) {
+    case 'http':
+      return status >= FIRST_HTTP_FAILURE
+    case 'result':
+      return status >= FIRST_RESULT_FAILURE
+    case 'bolt':
+      return status !== BOLT_SUCCESS
+    case 'dubbo':
+      return status !== DUBBO_SUCCESS
+  }
 }

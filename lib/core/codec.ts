@@ -8,6 +8,7 @@
 import type { GatewayError } from './errors.ts'
 import type { Exchange, ExchangeTimeouts, ListenerInfo } from './exchange.ts'
 import type { Headers, ProtocolName, RequestHead, ResponseHead } from './message.ts'
+import type { Call, CallTarget, TypeDescriptions } from './route.ts'
 
 /** Addresses of one connection, after the PROXY protocol had its say. */
 export interface PeerInfo {
@@ -180,6 +181,8 @@ export interface ServerCodecOptions {
   readonly maxUriBytes: number
   /** Largest body that is streamed or gathered; 0 is no limit. */
   readonly maxBodyBytes: number
+  /** Largest frame of an RPC protocol, header included; these arrive whole. */
+  readonly maxFrameBytes: number
   readonly headerTimeoutMs: number
   readonly idleTimeoutMs: number
   /** What to do with `Forwarded` and `X-Forwarded-*`. */
@@ -191,6 +194,8 @@ export interface ServerCodecOptions {
   readonly maxStreams: number
   /** Own cell, sent to Mmtp peers. */
   readonly cell: string
+  /** Whether a drain sends GoAway to Bolt peers; only meshes know it, a Java peer closes the connection. */
+  readonly boltGoAway: boolean
 }
 
 /** Limits and options that a cluster gives to its codec. Sizes in bytes, times in milliseconds. */
@@ -198,11 +203,17 @@ export interface ClientCodecOptions {
   readonly maxHeadBytes: number
   readonly maxHeaders: number
   readonly maxBodyBytes: number
+  /** As in {@link ServerCodecOptions}. */
+  readonly maxFrameBytes: number
   readonly idleTimeoutMs: number
   readonly maxStreams: number
   /** Exchanges after which the connection is replaced; 0 is never. */
   readonly maxRequests: number
   readonly cell: string
+  /** Idle time after which an RPC peer is sent a heartbeat; 0 is never. */
+  readonly heartbeatMs: number
+  /** Own application, told to RPC peers as the caller of translated operations. */
+  readonly app: string
 }
 
 /** What every exchange of one accepted connection shares; codecs pass it to the `Exchange` they make. */
@@ -228,4 +239,9 @@ export interface Protocol {
     handler: UpstreamHandler,
     owner: ClientOwner,
   ): ClientCodec
+  /**
+   * Compiles what a route says about a call; null where a protocol takes no calls. Throws an `Error` that says which
+   * part of the target is wrong and what would be right.
+   */
+  readonly compileCall: ((target: CallTarget, types: TypeDescriptions) => Call) | null
 }

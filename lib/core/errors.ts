@@ -64,6 +64,18 @@ export const ERRORS = {
     retry: 'never',
     flag: 'DPE',
   },
+  ARGUMENTS_MISSING: {
+    message: 'the request has no arguments',
+    side: 'downstream',
+    retry: 'never',
+    flag: 'DPE',
+  },
+  ARGUMENTS_INVALID: {
+    message: 'the arguments do not fit the method',
+    side: 'downstream',
+    retry: 'never',
+    flag: 'DPE',
+  },
   REQUEST_TIMEOUT: {
     message: 'the request did not arrive in time',
     side: 'downstream',

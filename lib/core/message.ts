@@ -4,14 +4,16 @@
  */
 
 /** The protocols of the data path. */
-export type ProtocolName = 'http1' | 'mmtp'
+export type ProtocolName = 'http1' | 'mmtp' | 'bolt' | 'dubbo'
 
 /**
- * The headers of one message. Names are given and returned in lower case, values without surrounding white
- * space. Reading a header decodes it; a header that nobody reads is forwarded as the bytes that came.
+ * The headers of one message: HTTP's and Mmtp's headers, Bolt's header pairs, Dubbo's attachments. Names are given and
+ * returned in lower case, values without surrounding white space. In RPC protocols names keep their case (`add` and
+ * `set` write them as they are given) and are compared without regard to it. Reading a header decodes it; a header
+ * that nobody reads is forwarded as the bytes that came.
  */
 export interface Headers {
-  /** The value, or null when absent. Repeated HTTP headers are joined by `, ` (`cookie` by `; `); in Mmtp the last one wins. */
+  /** The value, or null when absent. Repeated HTTP headers are joined by `, ` (`cookie` by `; `); in Mmtp and RPC the last one wins. */
   get(name: string): string | null
   /** Every value in order of arrival; empty when absent. */
   getAll(name: string): string[]
@@ -28,7 +30,7 @@ export interface Headers {
 /** The head of a request: everything but its body. */
 export interface RequestHead {
   readonly protocol: ProtocolName
-  /** `GET`, `POST` …; an Mmtp request is a `POST`. */
+  /** `GET`, `POST` …; an Mmtp request is a `POST`; of an RPC the name of its method. */
   readonly method: string
   /** The path as it came, percent-encoding untouched, no query; `*` for asterisk-form; `''` for an Mmtp operation. Assign to rewrite it. */
   path: string
@@ -38,6 +40,14 @@ export interface RequestHead {
   authority: string
   /** The operationType of an operation request, `''` for a plain one. */
   readonly operation: string
+  /** Interface of an RPC, such as `com.example.OrderService`; `''` for everything else. */
+  readonly service: string
+  /** Version of the RPC's interface, such as `1.0`; `''` when it names none. */
+  readonly version: string
+  /** Dubbo's group or SOFARPC's uniqueId; `''` when it names none. */
+  readonly group: string
+  /** The calling application by its own claim; `''` when it names none. */
+  readonly app: string
   readonly headers: Headers
   /** Bytes of the body, 0 when there is none, -1 when only its end will tell. */
   readonly bodyLength: number
@@ -51,14 +61,16 @@ export interface RequestHead {
   release(): void
 }
 
-/** Which numbers {@link ResponseHead.status} uses: HTTP's, or the gateway's result codes (1000 is success). */
-export type StatusKind = 'http' | 'result'
+/** Which numbers {@link ResponseHead.status} uses: HTTP's, the gateway's result codes (1000 is success), Bolt's (0) or Dubbo's (20). */
+export type StatusKind = 'http' | 'result' | 'bolt' | 'dubbo'
 
 /** The head of a response: everything but its body. */
 export interface ResponseHead {
   /** The status in the numbering of `statusKind`. Assign to change it. */
   status: number
   readonly statusKind: StatusKind
+  /** True when it tells of a failure on the server's side: HTTP 5xx, a result code from 4000 on, an RPC's status other than success, an exception thrown by the service. */
+  readonly isFailure: boolean
   readonly headers: Headers
   /** Bytes of the body, 0 when there is none, -1 when only its end will tell. */
   readonly bodyLength: number

@@ -26,6 +26,14 @@ export interface MatchRule {
   readonly host?: string | readonly string[]
   /** `a.b.c` exact, `a.b.*` everything below. */
   readonly operation?: string
+  /** Interface of an RPC: `a.b.C` exact, `a.b.*` everything below. `method` is then the RPC's method. */
+  readonly service?: string
+  /** Version of the RPC's interface. */
+  readonly version?: string
+  /** Dubbo's group or SOFARPC's uniqueId. */
+  readonly group?: string
+  /** Calling application, one or several. */
+  readonly app?: string | readonly string[]
   /** A plain string is an exact value. */
   readonly headers?: Readonly<Record<string, string | ValueRule>>
   readonly query?: Readonly<Record<string, string | ValueRule>>
@@ -79,7 +87,16 @@ export interface Route {
   readonly chain: unknown
 }
 
-/** How a request crosses from one protocol to another, from the route's `to`. */
+/**
+ * How the JSON of an operation becomes the arguments of one RPC method, and its result JSON again. Made by
+ * `Protocol.compileCall` when a configuration is loaded; opaque to all but the codecs of RPC protocols.
+ */
+export interface Call {
+  /** The method's name. */
+  readonly method: string
+}
+
+/** How a request crosses from one protocol to another, or to another service, from the route's `to`. */
 export interface Translation {
   /** Operation for an Mmtp destination; `''` keeps the request's own. */
   readonly operation: string
@@ -87,4 +104,48 @@ export interface Translation {
   readonly method: string
   /** Path for an HTTP destination; `''` means `/` followed by the operation. */
   readonly path: string
+  /** Interface for an RPC destination; `''` keeps the request's own. */
+  readonly service: string
+  /** Version of that interface; `''` keeps the request's own. */
+  readonly version: string
+  /** Dubbo's group or SOFARPC's uniqueId; `''` keeps the request's own. */
+  readonly group: string
+  /** For requests that are no RPC: the call they become. Null when the route leads to none. */
+  readonly call: Call | null
+}
+
+/** What a route says about the call that its operations become. Java names throughout. */
+export interface CallTarget {
+  readonly service: string
+  readonly version: string
+  readonly group: string
+  readonly method: string
+  /** Types of the parameters, generics allowed: `int`, `com.example.Order`, `java.util.List<com.example.Item>`. */
+  readonly parameters: readonly string[]
+  /** Names of the parameters, for a JSON object in place of an array of arguments; empty when there are none. */
+  readonly parameterNames: readonly string[]
+  readonly json: JsonRules
+}
+
+/** How Java values look in JSON. */
+export interface JsonRules {
+  /** 64-bit integers beyond 2^53: as strings, or as numbers that lose digits. */
+  readonly longs: 'string' | 'number'
+  readonly dates: 'iso' | 'epoch'
+  /** What a caller is told about an exception of the service. */
+  readonly exceptions: 'hidden' | 'message' | 'class-and-message'
+  /** Keep the `class` entry of objects. */
+  readonly classes: boolean
+}
+
+/** Descriptions of Java types by class name. */
+export type TypeDescriptions = Readonly<Record<string, TypeDescription>>
+
+/** A class with fields, or an enum. Exactly one of `fields` and `enum` is given. */
+export interface TypeDescription {
+  /** Name → type, in the order they are written. */
+  readonly fields?: Readonly<Record<string, string>>
+  readonly enum?: readonly string[]
+  /** Superclass, whose fields come too. */
+  readonly extends?: string
 }

@@ -2,6 +2,8 @@
 import type { Exchange } from '../core/exchange.ts'
 import type { ScopeStats } from '../core/services.ts'
 
+const RESULT_SUCCESS = 1000
+
 /** Called when the head is complete. */
 export function recordStart(exchange: Exchange): void {
   const { stats } = exchange.listener
@@ -34,12 +36,11 @@ function add(stats: ScopeStats, exchange: Exchange, outcome: number, durationMs:
   stats.duration.record(durationMs)
 }
 
-/** The hundreds of the HTTP status, 2 for result code 1000, 5 for a failure behind the gateway, otherwise 4; 0 when the caller left first. */
+/** The hundreds of the HTTP status; for other protocols 2 for success, 5 for a failure behind the gateway, otherwise 4; 0 when the caller left first. */
 function outcomeOf(exchange: Exchange): number {
   const { response } = exchange
   if (response === null || exchange.error?.code === 'DOWNSTREAM_GONE') return 0
-  const { status } = response
-  if (response.statusKind === 'http') return Math.min(Math.floor(status / 100), 5)
-  if (status === 1000) return 2
-  return status >= 4000 && status < 7000 ? 5 : 4
+  if (response.statusKind === 'http') return Math.min(Math.floor(response.status / 100), 5)
+  if (response.isFailure) return 5
+  return response.statusKind !== 'result' || response.status === RESULT_SUCCESS ? 2 : 4
 }

@@ -9,4 +9,5 @@ export const http1: Protocol = {
   isMultiplexed: false,
   createServer: (wire, options, handler, context) => new Http1Server(wire, options, handler, context),
   createClient: (wire, options, handler, owner) => new Http1Client(wire, options, handler, owner),
+  compileCall: null,
 }

@@ -1,5 +1,6 @@
 /** A request that came over HTTP/1: positions in its head, decoded when somebody asks. */
 import { FIELD_STRIDE, type HeaderTable } from '../../buffer/header-table.ts'
+import { PlainRequest } from '../../buffer/plain-request.ts'
 import type { RequestHead } from '../../core/message.ts'
 import {
   FLAG_ABSOLUTE,
@@ -18,7 +19,7 @@ import { isAuthorityText } from './host.ts'
 import { isIdempotent } from './methods.ts'
 
 /** See {@link RequestHead}. The encoder reads the positions; they count from the start of the head in `headers`. */
-export class Http1Request implements RequestHead {
+export class Http1Request extends PlainRequest implements RequestHead {
   readonly protocol = 'http1'
   readonly method: string
   readonly bodyLength: number
@@ -48,6 +49,7 @@ export class Http1Request implements RequestHead {
 
   /** Takes over what `parser` found, and gives the parser back. */
   constructor(parser: HeadParser, method: string) {
+    super()
     this.method = method
     this.bodyLength =
       (parser.flags & FLAG_CHUNKED) !== 0 ? -1 : parser.contentLength < 0 ? 0 : parser.contentLength

@@ -33,6 +33,10 @@ export class Http1Response implements ResponseHead {
     this.headers = parser.handOver()
   }
 
+  get isFailure(): boolean {
+    return this.status >= 500
+  }
+
   /** Whether the connection may serve on afterwards, by the business process's wish (section 9.3). */
   get isKeepAlive(): boolean {
     if ((this.flags & FLAG_CLOSE) !== 0) return false

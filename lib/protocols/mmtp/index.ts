@@ -9,4 +9,5 @@ export const mmtp: Protocol = {
   isMultiplexed: true,
   createServer: (wire, options, handler, context) => new MmtpServer(wire, options, handler, context),
   createClient: (wire, options, handler, owner) => new MmtpClient(wire, options, handler, owner),
+  compileCall: null,
 }

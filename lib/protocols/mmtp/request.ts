@@ -1,4 +1,5 @@
 /** Requests: one that arrived, and one that is made here. */
+import { PlainRequest } from '../../buffer/plain-request.ts'
 import type { RequestHead } from '../../core/message.ts'
 import { Encoding, HEADER_LENGTH, PREFIX_LENGTH, RequestMark, SHARD_UNKNOWN } from './constants.ts'
 import { readU16, readU32 } from './frame.ts'
@@ -12,7 +13,7 @@ const SHARD_UNSHARDED = 0xfffe
  * The head of a REQUEST frame. Position 0 of its headers is the frame's first byte, so that header, route prefix
  * and header block are forwarded as one range. See {@link RequestHead}.
  */
-export class MmtpRequest implements RequestHead {
+export class MmtpRequest extends PlainRequest implements RequestHead {
   readonly protocol = 'mmtp'
   readonly method = 'POST'
   path = ''
@@ -42,6 +43,7 @@ export class MmtpRequest implements RequestHead {
     isOneWay: boolean,
     hasCrc: boolean,
   ) {
+    super()
     const prefix = at + HEADER_LENGTH
     const shard = readU16(bytes, prefix + 4)
     const marks = bytes[prefix + 6] as number
@@ -79,7 +81,7 @@ export class MmtpRequest implements RequestHead {
 }
 
 /** A request made by this process, for clients. See {@link RequestHead}. */
-export class OutgoingRequest implements RequestHead {
+export class OutgoingRequest extends PlainRequest implements RequestHead {
   readonly protocol = 'mmtp'
   readonly method = 'POST'
   path = ''
@@ -95,6 +97,7 @@ export class OutgoingRequest implements RequestHead {
   hasCrc = false
 
   constructor(operation: string, bodyLength: number, budgetMs: number) {
+    super()
     this.operation = operation
     this.bodyLength = bodyLength
     this.budgetMs = budgetMs

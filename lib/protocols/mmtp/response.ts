@@ -8,6 +8,9 @@ import { readU16 } from './frame.ts'
 import { MmtpHeaders } from './headers.ts'
 import { encodeMemo, MEMOS, OVERLOADS, refusalCancel, status } from './status.ts'
 
+/** From here on result codes tell of failures behind the gateway. */
+const FIRST_FAILURE = 4000
+
 /**
  * The head of a RESPONSE frame. Position 0 of its headers is the frame's first byte, as in a request. See
  * {@link ResponseHead}.
@@ -43,6 +46,10 @@ export class MmtpResponse implements ResponseHead {
     this.flags = readU16(bytes, at + 2)
     this.metaLength = readU16(bytes, at + 8)
     this.hasCrc = hasCrc
+  }
+
+  get isFailure(): boolean {
+    return this.status >= FIRST_FAILURE
   }
 
   retain(): void {
