@@ -1,9 +1,10 @@
 /** Turns the parts of an accepted configuration into the options of the objects that serve it. */
 import path from 'node:path'
-import type { ClusterConfig, ListenerConfig, RouteConfig } from './config/config.ts'
+import type { ClusterConfig, Config, ListenerConfig, RouteConfig, TargetConfig } from './config/config.ts'
 import type { ClientCodecOptions, ServerCodecOptions } from './core/codec.ts'
 import type { Exchange } from './core/exchange.ts'
-import type { Destination, Route } from './core/route.ts'
+import type { ProtocolName } from './core/message.ts'
+import type { Call, CallTarget, Destination, Route, TypeDescriptions } from './core/route.ts'
 import type { ScopeStats } from './core/services.ts'
 import { compileField, type FieldContext } from './filters/fields.ts'
 import { parseAddress } from './net/address.ts'
@@ -21,6 +22,7 @@ export function listenerOptions(config: ListenerConfig, cell: string): ListenerO
     maxHeaders: config.limits.headers,
     maxUriBytes: config.limits.uri,
     maxBodyBytes: config.limits.body,
+    maxFrameBytes: config.limits.frame,
     headerTimeoutMs: config.timeouts.header,
     idleTimeoutMs: config.timeouts.idle,
     forwarded: config.forwarded,
@@ -44,15 +46,18 @@ export function listenerOptions(config: ListenerConfig, cell: string): ListenerO
 }
 
 /** What a cluster's configuration means. */
-export function clusterOptions(config: ClusterConfig, cell: string): ClusterOptions {
+export function clusterOptions(config: ClusterConfig, { app, cell }: Config['node']): ClusterOptions {
   const codec: ClientCodecOptions = {
     maxHeadBytes: config.limits.head,
     maxHeaders: config.limits.headers,
     maxBodyBytes: config.limits.body,
+    maxFrameBytes: config.limits.frame,
     idleTimeoutMs: config.timeouts.idle,
     maxStreams: config.maxStreams,
     maxRequests: config.maxRequestsPerConnection,
     cell,
+    heartbeatMs: config.heartbeat,
+    app,
   }
   return {
     name: config.name,
@@ -75,7 +80,10 @@ export interface RouteParts {
   /** Compiled filters, opaque. */
   readonly chain: unknown
   readonly fields: FieldContext
+  readonly types: TypeDescriptions
   cluster(name: string): Destination
+  /** What a configured cluster speaks. */
+  protocol(cluster: string): ProtocolName
   /** Finds or makes the stats of a route by its name. */
   stats(name: string): ScopeStats
 }
@@ -107,7 +115,7 @@ class CompiledRoute implements Route {
     this.rewritePath =
       rewrite !== undefined && hasPathRewrite(rewrite) ? compilePathRewrite(rewrite, config.match.path) : null
     this.rewriteAuthority = rewrite?.host ?? null
-    this.translation = to.translation
+    this.translation = translationOf(to, parts)
     this.hashKey = config.hashKey === undefined ? null : hashKeyReader(config.hashKey, parts.fields)
     this.chain = parts.chain
     this.#makeStats = parts.stats
@@ -119,7 +127,7 @@ class CompiledRoute implements Route {
   }
 }
 
-/** Makes the route that `config` describes. Throws `RuleError` for a rewrite or redirect that cannot be compiled. */
+/** Makes the route that `config` describes. Throws an `Error` for a rewrite, redirect or call that cannot be compiled. */
 export function createRoute(name: string, config: RouteConfig, parts: RouteParts): Route {
   return new CompiledRoute(name, config, parts)
 }
@@ -127,6 +135,23 @@ export function createRoute(name: string, config: RouteConfig, parts: RouteParts
 /** Whether a rewrite changes the path. */
 export function hasPathRewrite(rewrite: NonNullable<RouteConfig['rewrite']>): boolean {
   return (rewrite.path ?? rewrite.prefix ?? rewrite.regex) !== undefined
+}
+
+function translationOf(
+  { translation, clusters, call }: TargetConfig,
+  parts: RouteParts,
+): Route['translation'] {
+  const target = clusters[0]
+  if (translation === null || target === undefined) return null
+  if (call === null) return { ...translation, call: null }
+  return { ...translation, call: compileCall(call, parts.protocol(target.cluster), parts.types) }
+}
+
+/** What a route says about a call, compiled by the protocol that makes it. Throws an `Error` that says what is wrong. */
+export function compileCall(target: CallTarget, protocol: ProtocolName, types: TypeDescriptions): Call {
+  const { compileCall: compile } = protocolNamed(protocol)
+  if (compile === null) throw new Error(`a cluster that speaks ${protocol} takes no calls`)
+  return compile(target, types)
 }
 
 function destinationPicker(config: RouteConfig, parts: RouteParts): (exchange: Exchange) => Destination {

@@ -4,6 +4,7 @@ import type { Config } from './config/config.ts'
 import type { Finding } from './config/problem.ts'
 import type { Turns } from './config/turns.ts'
 import type { FilterDefinition } from './core/filter.ts'
+import type { ProtocolName } from './core/message.ts'
 import type { Destination, MatchRule, Route } from './core/route.ts'
 import type { ScopeStats } from './core/services.ts'
 import { type ChainContext, chainInput, filterFinding, resolveFilters } from './filter-specs.ts'
@@ -102,7 +103,7 @@ async function compileWith(
 /** Loaded only when something is wrong. */
 async function routeFindings(config: Config): Promise<Finding[]> {
   const { findRouteProblems } = await import('./route-problems.ts')
-  return findRouteProblems(config.routes)
+  return findRouteProblems(config)
 }
 
 /** The modules that problems are about and that have another version to fall back to, each with its first problem. */
@@ -141,7 +142,10 @@ function* routeEntries(
   routeNames: string[],
   context: CompileContext,
 ): Generator<{ rule: MatchRule; target: Route; label: string }> {
+  const protocols = new Map(config.clusters.map(({ name, protocol }) => [name, protocol]))
   const parts = {
+    types: config.types,
+    protocol: (cluster: string) => protocols.get(cluster) as ProtocolName,
     fields: context.services('routes'),
     cluster: (name: string) => context.cluster(name),
     stats: (name: string) => context.routeStats(name),

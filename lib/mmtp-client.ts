@@ -161,10 +161,13 @@ export class MmtpCaller implements UpstreamHandler, ClientOwner {
       maxHeadBytes: 0,
       maxHeaders: 0,
       maxBodyBytes: this.#maxBodyBytes,
+      maxFrameBytes: 0,
       idleTimeoutMs: IDLE_MS,
       maxStreams: MAX_STREAMS,
       maxRequests: 0,
       cell: '',
+      heartbeatMs: 0,
+      app: '',
     }
     const settings = clientSettings(codecOptions)
     settings.role = Role.Client

@@ -135,6 +135,7 @@ class Server implements MmtpListener, DownstreamHandler {
       maxHeaders: 0,
       maxUriBytes: 0,
       maxBodyBytes: options.maxBodyBytes ?? MAX_BODY_BYTES,
+      maxFrameBytes: 0,
       headerTimeoutMs: 0,
       idleTimeoutMs: IDLE_MS,
       forwarded: 'off',
@@ -142,6 +143,7 @@ class Server implements MmtpListener, DownstreamHandler {
       trusted: true,
       maxStreams: options.maxStreams ?? MAX_STREAMS,
       cell: '',
+      boltGoAway: false,
     }
     const owner = {
       createCodec: (connection: Connection) => this.#createCodec(connection),

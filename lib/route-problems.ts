@@ -1,36 +1,52 @@
 /** What is wrong with routes that only the router can tell. */
-import { hasPathRewrite } from './assemble.ts'
-import type { RouteConfig } from './config/config.ts'
+import { compileCall, hasPathRewrite } from './assemble.ts'
+import type { Config, RouteConfig } from './config/config.ts'
 import type { ConfigPath, Finding } from './config/problem.ts'
 import { compileField } from './filters/fields.ts'
 import { makeInertServices } from './filters/services.ts'
+import { loadProtocols } from './protocols/index.ts'
 import { RuleError } from './router/pattern.ts'
 import { compileRedirect } from './router/redirect.ts'
 import { compilePathRewrite } from './router/rewrite.ts'
 import { ruleProblems } from './router/rule.ts'
 
-/** Every rule, rewrite, redirect and hash key that cannot be compiled. */
-export function findRouteProblems(routes: readonly RouteConfig[]): Finding[] {
-  return routes.flatMap((route, index) => problemsOf(route, ['routes', index]))
+/** Every rule, rewrite, redirect, call and hash key that cannot be compiled. */
+export async function findRouteProblems(config: Config): Promise<Finding[]> {
+  const protocols = new Map(config.clusters.map(({ name, protocol }) => [name, protocol]))
+  const found: Finding[] = []
+  for (const [index, route] of config.routes.entries()) {
+    const at = ['routes', index]
+    found.push(...problemsOf(route, at))
+    const { call, clusters } = route.to
+    const protocol = protocols.get(clusters[0]?.cluster ?? '')
+    if (call === null || protocol === undefined) continue
+    await loadProtocols([protocol])
+    found.push(...attempt([...at, 'to'], () => compileCall(call, protocol, config.types)))
+  }
+  return found
 }
 
 const FIELD_CONTEXT = makeInertServices({ app: '', cell: '', labels: {} })('routes')
 
 function problemsOf({ match, rewrite, to, hashKey }: RouteConfig, at: ConfigPath): Finding[] {
   const findings = ruleProblems(match).map((error) => findingOf(error, [...at, 'match']))
-  const attempt = (key: ConfigPath, compile: () => unknown): void => {
-    try {
-      compile()
-    } catch (error) {
-      findings.push(findingOf(error as Error, [...at, ...key]))
-    }
-  }
   const { redirect } = to
   if (rewrite !== undefined && hasPathRewrite(rewrite))
-    attempt(['rewrite'], () => compilePathRewrite(rewrite, match.path))
-  if (redirect !== null) attempt(['to', 'redirect'], () => compileRedirect(redirect, match.path))
-  if (hashKey !== undefined) attempt(['hashKey'], () => compileField(hashKey, FIELD_CONTEXT))
+    findings.push(...attempt([...at, 'rewrite'], () => compilePathRewrite(rewrite, match.path)))
+  if (redirect !== null)
+    findings.push(...attempt([...at, 'to', 'redirect'], () => compileRedirect(redirect, match.path)))
+  if (hashKey !== undefined)
+    findings.push(...attempt([...at, 'hashKey'], () => compileField(hashKey, FIELD_CONTEXT)))
   return findings
+}
+
+function attempt(at: ConfigPath, compile: () => unknown): Finding[] {
+  try {
+    compile()
+    return []
+  } catch (error) {
+    return [findingOf(error as Error, at)]
+  }
 }
 
 function findingOf(error: Error, at: ConfigPath): Finding {

@@ -32,11 +32,11 @@ export class RunningClusters {
   plan(config: Config): ClusterPlan {
     const plan = new Map<string, RunningCluster>()
     for (const cluster of config.clusters) {
-      const description = JSON.stringify([cluster, config.node.cell])
+      const description = JSON.stringify([cluster, config.node.app, config.node.cell])
       const running = this.current.get(cluster.name)
       if (running?.description === description) plan.set(cluster.name, running)
       else {
-        const options = clusterOptions(cluster, config.node.cell)
+        const options = clusterOptions(cluster, config.node)
         const part = new Cluster(options, this.#servicesFor(cluster.name))
         plan.set(cluster.name, { config: cluster, part, description })
       }

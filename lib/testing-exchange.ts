@@ -1,13 +1,19 @@
 /** What surrounds one exchange in the test kit: its route, and the answers it gets. */
 import type { ErrorCode } from './core/errors.ts'
 import type { Exchange } from './core/exchange.ts'
+import type { ProtocolName, Reply, StatusKind } from './core/message.ts'
 import type { Route } from './core/route.ts'
 import type { ScopeStats } from './core/services.ts'
-import { resultCode as resultCodes, status as statuses } from './protocols/http1/status.ts'
+import { status as boltStatuses } from './protocols/bolt/status.ts'
+import { status as dubboStatuses } from './protocols/dubbo/status.ts'
+import { status as statuses } from './protocols/http1/status.ts'
+import { status as resultCodes } from './protocols/mmtp/status.ts'
 import { type TestAnswer, type TestRequest, TestResponseHead, toBytes } from './testing-messages.ts'
 
 /** A request as it is forwarded. */
 export interface ForwardedRequest {
+  /** Interface of an RPC, `''` for everything else. */
+  readonly service: string
   readonly method: string
   readonly path: string
   readonly query: string
@@ -57,6 +63,7 @@ export function forwardedOf({ request, requestBody }: Exchange, given: TestReque
   })
   const body = (requestBody ?? toBytes(given.body)).toString()
   return {
+    service: request.service,
     method: request.method,
     path: request.path,
     query: request.query,
@@ -66,6 +73,28 @@ export function forwardedOf({ request, requestBody }: Exchange, given: TestReque
   }
 }
 
+/** How one protocol numbers what became of a request. */
+interface Numbering {
+  readonly kind: StatusKind
+  readonly success: number
+  /** What a failure's code gives. */
+  readonly codes: Readonly<Record<ErrorCode, number>>
+  /** What a filter's reply gives. */
+  readonly replied: (reply: Reply) => number
+}
+
+const NUMBERINGS: Readonly<Record<ProtocolName, Numbering>> = {
+  http1: { kind: 'http', success: 200, codes: statuses, replied: ({ status }) => status },
+  mmtp: { kind: 'result', success: 1000, codes: resultCodes, replied: ({ resultCode }) => resultCode },
+  bolt: { kind: 'bolt', success: 0, codes: boltStatuses, replied: ({ status }) => (status < 400 ? 0 : 2) },
+  dubbo: {
+    kind: 'dubbo',
+    success: 20,
+    codes: dubboStatuses,
+    replied: ({ status }) => (status < 400 ? 20 : 70),
+  },
+}
+
 /** The business process's answer. */
 export function answerOf(
   exchange: Exchange,
@@ -73,20 +102,20 @@ export function answerOf(
   respond: Responder,
 ): TestResponseHead {
   const answer = typeof respond === 'function' ? respond(forwarded) : respond
-  const isMmtp = exchange.request.protocol === 'mmtp'
-  const status = answer.status ?? (isMmtp ? 1000 : 200)
-  return new TestResponseHead(status, isMmtp ? 'result' : 'http', answer.headers ?? {}, toBytes(answer.body))
+  const { kind, success } = NUMBERINGS[exchange.request.protocol]
+  return new TestResponseHead(answer.status ?? success, kind, answer.headers ?? {}, toBytes(answer.body))
 }
 
 /** What the caller gets for a failure, a refusal or a reply: its status in the caller's numbering. */
 export function localResponse({ request, error, refusal, localReply }: Exchange): TestResponseHead {
-  const isMmtp = request.protocol === 'mmtp'
-  const kind = isMmtp ? 'result' : 'http'
+  const { kind, codes, replied } = NUMBERINGS[request.protocol]
   const code: ErrorCode | null = error?.code ?? refusal?.code ?? null
-  if (code === null && localReply !== null) {
-    const status = isMmtp ? localReply.resultCode : localReply.status
-    return new TestResponseHead(status, kind, Object.fromEntries(localReply.headers), localReply.body)
-  }
-  const status = (isMmtp ? resultCodes : statuses)[code ?? 'INTERNAL']
-  return new TestResponseHead(status, kind, {}, Buffer.from(refusal?.message ?? ''))
+  if (code === null && localReply !== null)
+    return new TestResponseHead(
+      replied(localReply),
+      kind,
+      Object.fromEntries(localReply.headers),
+      localReply.body,
+    )
+  return new TestResponseHead(codes[code ?? 'INTERNAL'], kind, {}, Buffer.from(refusal?.message ?? ''))
 }

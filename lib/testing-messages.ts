@@ -4,45 +4,50 @@ import type { DownstreamStream, LocalReply } from './core/codec.ts'
 import type { Headers, ProtocolName, RequestHead, ResponseHead, StatusKind } from './core/message.ts'
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/
+const PRINTABLE = /^[!-~]+$/
 const FORBIDDEN_IN_VALUE = /[\x00-\x08\x0a-\x1f\x7f]/
 
 /** {@link Headers} over a list of pairs. */
 export class PlainHeaders implements Headers {
+  readonly #isRpc: boolean
   #pairs: [name: string, value: string][] = []
 
-  /** A list gives one header several values. */
-  constructor(from: Readonly<Record<string, string | readonly string[]>> = {}) {
+  /** A list gives one header several values. Names of an RPC keep their case, and of several values the last one wins. */
+  constructor(from: Readonly<Record<string, string | readonly string[]>> = {}, isRpc = false) {
+    this.#isRpc = isRpc
     for (const [name, values] of Object.entries(from)) {
-      for (const value of typeof values === 'string' ? [values] : values) this.add(name.toLowerCase(), value)
+      const written = isRpc ? name : name.toLowerCase()
+      for (const value of typeof values === 'string' ? [values] : values) this.add(written, value)
     }
   }
 
   get(name: string): string | null {
     const values = this.getAll(name)
+    if (this.#isRpc) return values.at(-1) ?? null
     return values.length === 0 ? null : values.join(name === 'cookie' ? '; ' : ', ')
   }
 
   getAll(name: string): string[] {
-    return this.#pairs.filter(([key]) => key === name).map(([, value]) => value)
+    return this.#pairs.filter(([key]) => this.#isSame(key, name)).map(([, value]) => value)
   }
 
   has(name: string): boolean {
-    return this.#pairs.some(([key]) => key === name)
+    return this.#pairs.some(([key]) => this.#isSame(key, name))
   }
 
   set(name: string, value: string): void {
-    checkPair(name, value)
+    this.#check(name, value)
     this.remove(name)
     this.#pairs.push([name, value])
   }
 
   add(name: string, value: string): void {
-    checkPair(name, value)
+    this.#check(name, value)
     this.#pairs.push([name, value])
   }
 
   remove(name: string): void {
-    this.#pairs = this.#pairs.filter(([key]) => key !== name)
+    this.#pairs = this.#pairs.filter(([key]) => !this.#isSame(key, name))
   }
 
   forEach(visit: (name: string, value: string) => void): void {
@@ -53,19 +58,31 @@ export class PlainHeaders implements Headers {
   toObject(): Record<string, string> {
     return Object.fromEntries(this.#pairs.map(([name]) => [name, this.get(name) as string]))
   }
+
+  #isSame(name: string, other: string): boolean {
+    return name === other || (this.#isRpc && name.toLowerCase() === other.toLowerCase())
+  }
+
+  #check(name: string, value: string): void {
+    if (!(this.#isRpc ? PRINTABLE : TOKEN).test(name)) {
+      const what = this.#isRpc ? 'hold printable ASCII only' : 'be a lower-case token'
+      throw new TypeError(`header name ${JSON.stringify(name)} must ${what}`)
+    }
+    if (FORBIDDEN_IN_VALUE.test(value))
+      throw new TypeError(`the value of header ${name} holds a control character`)
+  }
 }
 
-function checkPair(name: string, value: string): void {
-  if (!TOKEN.test(name)) throw new TypeError(`header name ${JSON.stringify(name)} must be a lower-case token`)
-  if (FORBIDDEN_IN_VALUE.test(value))
-    throw new TypeError(`the value of header ${name} holds a control character`)
+/** True for the protocols whose requests are RPCs. */
+export function isRpcProtocol(protocol: ProtocolName): boolean {
+  return protocol === 'bolt' || protocol === 'dubbo'
 }
 
 /** A request in a test; every part may be left out. */
 export interface TestRequest {
   /** `http1` unless said otherwise. */
   readonly protocol?: ProtocolName
-  /** `GET`, or `POST` when there is a body or an operation. */
+  /** `GET`, or `POST` when there is a body or an operation; `call` of an RPC. */
   readonly method?: string
   /** With its query: `/a?b=c`. */
   readonly path?: string
@@ -87,7 +104,7 @@ export interface TestRequest {
   readonly budgetMs?: number
 }
 
-/** What the business process answers in a test; 200 (or 1000) with nothing when left out. */
+/** What the business process answers in a test; success (200, 1000, Bolt's 0, Dubbo's 20) with nothing when left out. */
 export interface TestAnswer {
   readonly status?: number
   readonly headers?: Readonly<Record<string, string | readonly string[]>>
@@ -112,19 +129,20 @@ export class TestRequestHead implements RequestHead {
   readonly budgetMs: number
 
   constructor(request: TestRequest) {
-    const target = request.path ?? (request.operation === undefined ? '/' : '')
+    const isNamed = (request.operation ?? request.service) !== undefined
+    const target = request.path ?? (isNamed ? '' : '/')
     const cut = target.indexOf('?')
     this.protocol = request.protocol ?? 'http1'
     this.operation = request.operation ?? ''
-    this.method = request.method ?? (request.body === undefined && this.operation === '' ? 'GET' : 'POST')
+    this.method = request.method ?? usualMethod(request)
     this.path = cut === -1 ? target : target.slice(0, cut)
     this.query = cut === -1 ? '' : target.slice(cut + 1)
-    this.authority = request.authority ?? 'test.local'
+    this.authority = request.authority ?? (request.service === undefined ? 'test.local' : '')
     this.service = request.service ?? ''
     this.version = request.version ?? ''
     this.group = request.group ?? ''
     this.app = request.app ?? ''
-    this.headers = new PlainHeaders(request.headers)
+    this.headers = new PlainHeaders(request.headers, isRpcProtocol(this.protocol))
     this.bodyLength = toBytes(request.body).length
     this.isIdempotent = this.method === 'GET' || this.method === 'HEAD'
     this.budgetMs = request.budgetMs ?? 0
@@ -149,7 +167,7 @@ export class TestResponseHead implements LocalReply {
   ) {
     this.status = status
     this.statusKind = statusKind
-    this.headers = new PlainHeaders(headers)
+    this.headers = new PlainHeaders(headers, statusKind === 'bolt' || statusKind === 'dubbo')
     this.body = body
   }
 
@@ -163,6 +181,11 @@ export class TestResponseHead implements LocalReply {
 
   retain(): void {}
   release(): void {}
+}
+
+function usualMethod({ service, body, operation }: TestRequest): string {
+  if (service !== undefined) return 'call'
+  return body === undefined && operation === undefined ? 'GET' : 'POST'
 }
 
 /** Text and bytes as they are, anything else as JSON. */

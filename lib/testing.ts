@@ -38,7 +38,7 @@ export { type LogRecord, ManualClock } from './testing-services.ts'
 export interface Outcome {
   /** Who made the answer: the business process, the filter (reply or refusal), or the failure of a hook. */
   readonly answeredBy: 'upstream' | 'filter' | 'failure'
-  /** HTTP status, or the result code over Mmtp. */
+  /** HTTP status, the result code over Mmtp, Bolt's or Dubbo's status. */
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: string

@@ -25,7 +25,7 @@ export async function check(
     const text = await readConfigFile(file)
     const result = await checkConfig(text, CATALOG, async (config) => [
       ...(await findFilterProblems(config, file)),
-      ...findRouteProblems(config.routes),
+      ...(await findRouteProblems(config)),
       ...findRouteConflicts(config.routes),
     ])
     output.write(options.json === true ? toJson(file, result) : toText(file, result, paintFor(output)))

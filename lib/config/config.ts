@@ -2,7 +2,7 @@
  * The loaded configuration: defaults filled in, durations in milliseconds, sizes in bytes, short forms spelled out,
  * deeply frozen. Most of its types are derived from the schema.
  */
-import type { MatchRule } from '../core/route.ts'
+import type { CallTarget, MatchRule, Translation } from '../core/route.ts'
 import type { configSchema } from './schema.ts'
 import type { clusterSchema, listenerSchema } from './schema-network.ts'
 import type { redirectSchema, routeSchema } from './schema-routes.ts'
@@ -84,8 +84,10 @@ export type RedirectConfig = Loaded<typeof redirectSchema>
 export interface TargetConfig {
   readonly clusters: readonly { readonly cluster: string; readonly weight: number }[]
   readonly redirect: RedirectConfig | null
-  /** How a request of another protocol is translated, null when the route says nothing; `''` in a field that it leaves open. */
-  readonly translation: { readonly operation: string; readonly method: string; readonly path: string } | null
+  /** How a request crosses to another protocol or service, null when the route says nothing; `''` in a field that it leaves open. */
+  readonly translation: Omit<Translation, 'call'> | null
+  /** The call that a request which is no RPC becomes; null when the route leads to none. */
+  readonly call: CallTarget | null
 }
 
 /** One route. */

@@ -1,4 +1,5 @@
 /** A configuration whose keys are checked but whose parts are not yet held against each other. */
+import type { TypeDescriptions } from '../core/route.ts'
 import type { Loaded } from './config.ts'
 import type { ConfigPath, Finding, Severity } from './problem.ts'
 import type { clusterSchema, listenerSchema } from './schema-network.ts'
@@ -53,7 +54,7 @@ export class Draft {
     if (!Array.isArray(entries)) return []
     const result: Entry<Value>[] = []
     entries.forEach((value, index) => {
-      if (typeof value !== 'object' || value === null || Array.isArray(value)) return
+      if (!isMapping(value)) return
       const has = (key: string) => value[key] !== undefined && !this.#unsound.has(`${list}/${index}/${key}`)
       result.push({ value, path: [list, index], has })
     })
@@ -77,6 +78,17 @@ export class Draft {
       const value = typeof entry === 'object' ? entry?.[key] : undefined
       return typeof value === 'string' ? value : null
     })
+  }
+
+  /** The descriptions of types, sound or not. */
+  get types(): TypeDescriptions {
+    const { types } = this.#value
+    return isMapping(types) ? (types as TypeDescriptions) : {}
+  }
+
+  /** True when the description of a type has no finding. */
+  isTypeSound(name: string): boolean {
+    return isMapping(this.types[name]) && !this.#unsound.has(`types/${name}`)
   }
 
   /** The address of the admin port, null when there is none. */
@@ -108,4 +120,8 @@ export class Draft {
       }
     })
   }
+}
+
+function isMapping(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -6,6 +6,7 @@ import { comparePlaces, type Finding, type Problem } from './problem.ts'
 import { checkFilters } from './rules-filters.ts'
 import { checkClusters, checkListeners } from './rules-network.ts'
 import { checkRoutes } from './rules-routes.ts'
+import { checkTypes } from './rules-types.ts'
 import { configSchema } from './schema.ts'
 import { type SchemaNode, SchemaWalk } from './schema-walk.ts'
 import { Source } from './source.ts'
@@ -91,6 +92,7 @@ function checkRules(
   const draft = new Draft(loaded, known)
   checkListeners(draft)
   checkClusters(draft)
+  checkTypes(draft)
   checkRoutes(draft, checkFilters(draft, catalog), catalog)
   return draft.findings
 }

@@ -1,10 +1,16 @@
 /** Rules about routes that a schema cannot say. Conflicts between routes are the router's to find. */
+
+import type { ProtocolName } from '../core/message.ts'
 import type { FilterCatalog, FilterConfig, RouteFilters } from './config.ts'
 import type { Draft, DraftCluster, DraftRoute, Entry } from './draft.ts'
 import type { ConfigPath } from './problem.ts'
 import { checkRouteFilters } from './rules-filters.ts'
+import { checkRpcMatch, checkRpcTarget, RPC_KEYS } from './rules-rpc.ts'
 import { regexReason, show } from './schema-walk.ts'
 import { suggest } from './suggest.ts'
+
+/** The keys of `to` that only something forwarded has a use for. */
+const FORWARDING_KEYS = ['operation', 'method', 'path', ...RPC_KEYS] as const
 
 const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/
 
@@ -17,8 +23,10 @@ export function checkRoutes(
   draft.reportDuplicateNames('routes', 'route')
   const clusters = new Set(draft.texts('clusters', 'name').filter((name) => name !== null))
   const hashed = new Set<string>()
-  for (const { value } of draft.entries<DraftCluster>('clusters')) {
+  const protocols = new Map<string, ProtocolName>()
+  for (const { value, has } of draft.entries<DraftCluster>('clusters')) {
     if (value.balancer === 'ring-hash') hashed.add(value.name)
+    if (has('name') && has('protocol')) protocols.set(value.name, value.protocol)
   }
   for (const route of draft.entries<DraftRoute>('routes')) {
     const { value, path, has } = route
@@ -26,6 +34,7 @@ export function checkRoutes(
     if (has('to')) {
       checkTarget(draft, value, path, clusters, has('match'))
       checkHashKey(draft, value, path, hashed)
+      checkRpcTarget(draft, route, protocols)
     }
     if (has('rewrite')) checkRewrite(draft, route)
     if (has('timeout') && has('perTryTimeout')) checkTimeouts(draft, value, path)
@@ -35,6 +44,7 @@ export function checkRoutes(
 }
 
 function checkMatch(draft: Draft, { match }: DraftRoute, path: ConfigPath): void {
+  checkRpcMatch(draft, match, [...path, 'match'])
   if (match.path !== undefined) checkPath(draft, match.path, [...path, 'match', 'path'])
   if (match.headers !== undefined) {
     for (const name of Object.keys(match.headers)) {
@@ -113,7 +123,7 @@ function checkTarget(
     )
   }
   if (to.redirect === undefined) return
-  for (const key of ['operation', 'method', 'path'] as const) {
+  for (const key of FORWARDING_KEYS) {
     if (to[key] !== undefined)
       draft.reportKey([...at, key], `a redirect has no use for ${key}`, 'leave it out')
   }

@@ -15,7 +15,12 @@ function messageLimits(refusal: string) {
   return {
     head: size(`Largest message head; a larger one is ${refusal}.`, '64KiB', 256),
     headers: count(`Most headers in one message; more are ${refusal}.`, 100, 1, 10_000),
-    body: size('Largest body, streamed or gathered; 0 is no limit.', 0),
+    body: size('Largest body of `http1` and `mmtp`, streamed or gathered; 0 is no limit.', 0),
+    frame: size(
+      'Largest frame of `bolt` and `dubbo`, which arrives whole; a larger one closes its connection.',
+      '16MiB',
+      1024,
+    ),
   } as const
 }
 
@@ -61,6 +66,12 @@ export const listenerSchema = {
       default: '/mgw.htm',
       description: 'HTTP path on which an `Operation-Type` header makes a request an operation.',
     },
+    boltGoAway: {
+      type: 'boolean',
+      default: false,
+      description:
+        'Whether a drain sends GoAway to `bolt` peers. Only meshes know it: a Java client breaks off the connection with its calls.',
+    },
     maxConnections: count('Connections at once; further ones are closed at once.', 65_536, 1),
     maxStreams: count('Requests at once on one multiplexed connection.', 128, 1, 65_536),
     limits: {
@@ -80,7 +91,10 @@ export const listenerSchema = {
       additionalProperties: false,
       properties: {
         header: duration('From the first byte of a head to its last (HTTP 408).', '10s'),
-        idle: derivedDuration('Connection without a request.', '`60s`; `240s` for `mmtp` and `auto`'),
+        idle: derivedDuration(
+          'Connection without a request.',
+          '`60s`; `90s` for `bolt`, `180s` for `dubbo`, `240s` for `mmtp` and `auto`',
+        ),
       },
     },
   },
@@ -139,7 +153,7 @@ export const clusterSchema = {
         connect: duration('Until a connection is open.', '1s'),
         idle: derivedDuration(
           'Connection without a request. Must be shorter than the business process’s own, or requests run into its close.',
-          '`4s`; `200s` for `mmtp`',
+          '`4s`; `200s` for `mmtp`, `10m` for `bolt` and `dubbo`, whose heartbeats keep it open',
         ),
       },
     },
@@ -155,6 +169,10 @@ export const clusterSchema = {
         ...messageLimits('a malformed answer (HTTP 502)'),
       },
     },
+    heartbeat: derivedDuration(
+      'Connection without traffic after which a `bolt` or `dubbo` endpoint is sent a heartbeat; 0 is never.',
+      '`15s` for `bolt`, `60s` for `dubbo`; the others have none',
+    ),
     maxRequestsPerConnection: count('Requests after which a connection is replaced; 0 is never.', 0),
     maxStreams: count(
       'Requests at once on one multiplexed connection; the peer may allow fewer.',

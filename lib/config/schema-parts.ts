@@ -78,4 +78,4 @@ export function address(description: string) {
 }
 
 /** The protocols that can be configured. */
-export const PROTOCOLS = ['http1', 'mmtp'] as const
+export const PROTOCOLS = ['http1', 'mmtp', 'bolt', 'dubbo'] as const

@@ -1,5 +1,6 @@
 /** Schema of routes: what they match and what they do. */
 import { duration, name, text } from './schema-parts.ts'
+import { callProperties } from './schema-types.ts'
 
 const condition = {
   anyOf: [
@@ -35,8 +36,8 @@ function conditions(description: string) {
 
 const method = {
   type: 'string',
-  pattern: "^[A-Z0-9!#$%&'*+.^_`|~-]+$",
-  hint: 'methods are upper case, such as GET',
+  pattern: "^[\\p{L}\\p{N}!#$%&'*+.^_`|~-]+$",
+  hint: 'write a method such as GET, or createOrder of a Java service',
   description: 'a method',
 } as const
 
@@ -62,7 +63,7 @@ export const matchSchema = {
     },
     method: {
       anyOf: [method, { type: 'array', items: method, minItems: 1, description: 'a list of methods' }],
-      description: 'One method or several.',
+      description: 'One method or several: of HTTP in upper case, with `service` Java’s.',
     },
     host: {
       anyOf: [host, { type: 'array', items: host, minItems: 1, description: 'a list of hosts' }],
@@ -75,7 +76,28 @@ export const matchSchema = {
       hint: 'write a.b.c for one operation, a.b.* for all below a.b',
       description: '`a.b.c` exact, `a.b.*` everything below.',
     },
-    headers: conditions('Header name → exact value or condition.'),
+    service: {
+      type: 'string',
+      pattern: '^[^\\s:*]+(\\.\\*)?(:[^\\s:*]*){0,2}$|^\\*$',
+      hint: 'write a.b.C for one interface, a.b.* for all below a.b, * for any',
+      description:
+        'Interface of an RPC: `a.b.C` exact, `a.b.*` everything below, `*` any; `a.b.C:1.0:id` names version and group too.',
+    },
+    version: text('Version of the RPC’s interface.'),
+    group: text('Dubbo’s group or SOFARPC’s uniqueId.'),
+    app: {
+      anyOf: [
+        text('an application'),
+        {
+          type: 'array',
+          items: text('an application'),
+          minItems: 1,
+          description: 'a list of applications',
+        },
+      ],
+      description: 'Application that an RPC comes from by its own claim, one or several.',
+    },
+    headers: conditions('Header (of an RPC: header pair or attachment) → exact value or condition.'),
     query: conditions('Query parameter → exact value or condition.'),
     cookies: conditions('Cookie → exact value or condition.'),
   },
@@ -136,7 +158,12 @@ export const targetSchema = {
     },
     redirect: redirectSchema,
     operation: text('Operation that a request becomes for an Mmtp cluster; its own when absent.'),
-    method: method,
+    method: {
+      ...method,
+      description:
+        'Method for an HTTP cluster; for a `bolt` or `dubbo` cluster the Java method that operations call.',
+    },
+    ...callProperties,
     path: {
       type: 'string',
       pattern: '^/',

@@ -9,6 +9,7 @@
 import { clusterSchema, listenerSchema } from './schema-network.ts'
 import { address, duration, name, size } from './schema-parts.ts'
 import { routeSchema } from './schema-routes.ts'
+import { typesSchema } from './schema-types.ts'
 
 /** One filter of the chain. Its options are checked against the filter's own schema. */
 export const filterSchema = {
@@ -119,5 +120,6 @@ export const configSchema = {
       items: routeSchema,
       description: 'Which requests go where; the most specific match wins, whatever the order.',
     },
+    types: typesSchema,
   },
 } as const

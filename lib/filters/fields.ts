@@ -38,6 +38,22 @@ const FIELDS: Readonly<Record<string, FieldMaker>> = {
     () =>
     ({ request }) =>
       orNull(request.operation),
+  'request.service':
+    () =>
+    ({ request }) =>
+      orNull(request.service),
+  'request.version':
+    () =>
+    ({ request }) =>
+      orNull(request.version),
+  'request.group':
+    () =>
+    ({ request }) =>
+      orNull(request.group),
+  'request.app':
+    () =>
+    ({ request }) =>
+      orNull(request.app),
   protocol:
     () =>
     ({ request }) =>
@@ -222,12 +238,20 @@ function decodePart(text: string): string {
 
 function target({ request }: Exchange): string | null {
   if (request.operation !== '') return request.operation
+  if (request.service !== '') return `${request.service}.${request.method}`
   return request.query === '' ? orNull(request.path) : `${request.path}?${request.query}`
 }
 
 function resultCode({ response }: Exchange): string | null {
   if (response === null) return null
-  return response.statusKind === 'result' ? String(response.status) : response.headers.get('result-status')
+  switch (response.statusKind) {
+    case 'result':
+      return String(response.status)
+    case 'http':
+      return response.headers.get('result-status')
+    default:
+      return null
+  }
 }
 
 function errorCode({ error, refusal }: Exchange): string | null {

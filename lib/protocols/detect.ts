@@ -1,4 +1,4 @@
-/** Recognises the protocol of a new connection by its first byte. */
+/** Recognises the protocol of a new connection by its first bytes. */
 import type {
   DownstreamHandler,
   Protocol,
@@ -8,14 +8,15 @@ import type {
   Wire,
 } from '../core/codec.ts'
 import type { ProtocolName } from '../core/message.ts'
+import { MOST_FIRST_BYTES, recognise } from './first-bytes.ts'
 
 /** The accepting half of a protocol. */
 export type ServerProtocol = Pick<Protocol, 'createServer'> & { readonly name: string }
 
-/** No HTTP method, no space and no other protocol begins with it (docs/protocols/mmtp.md). */
-const MMTP_MAGIC = 0xcd
-
-/** Makes the protocol `auto`, which becomes one of `protocols` with the first byte; anything that is not Mmtp is left to HTTP/1 to refuse. */
+/**
+ * Makes the protocol `auto`, which becomes one of `protocols` with the first bytes; what looks like none of them is left to
+ * HTTP/1 to refuse. A caller that does not send enough of them within the header timeout is cut off.
+ */
 export function createDetector(protocols: Readonly<Record<ProtocolName, Protocol>>): ServerProtocol {
   return {
     name: 'auto',
@@ -24,7 +25,7 @@ export function createDetector(protocols: Readonly<Record<ProtocolName, Protocol
   }
 }
 
-/** Waits for the first byte, then passes every call to the codec that it stands for. */
+/** Waits for the first bytes, then passes every call to the codec that they stand for. */
 class Detector implements ServerCodec {
   readonly #wire: Wire
   readonly #options: ServerCodecOptions
@@ -32,6 +33,8 @@ class Detector implements ServerCodec {
   readonly #context: ServerContext
   readonly #protocols: Readonly<Record<ProtocolName, Protocol>>
   #codec: ServerCodec | null = null
+  /** What came so far, where that did not tell yet. */
+  #kept: Buffer | null = null
   #drainGraceMs: number | null = null
 
   constructor(
@@ -54,8 +57,12 @@ class Detector implements ServerCodec {
   }
 
   onBytes(bytes: Buffer, offset: number, end: number): void {
-    this.#codec ??= this.#choose(bytes[offset] as number)
-    this.#codec.onBytes(bytes, offset, end)
+    if (this.#codec !== null) this.#codec.onBytes(bytes, offset, end)
+    else if (this.#kept === null) this.#begin(bytes, offset, end)
+    else {
+      const joined = Buffer.concat([this.#kept, bytes.subarray(offset, end)])
+      this.#begin(joined, 0, joined.length)
+    }
   }
 
   onEnd(): void {
@@ -81,11 +88,18 @@ class Detector implements ServerCodec {
     this.#codec?.drain(graceMs)
   }
 
-  #choose(firstByte: number): ServerCodec {
-    const protocol = firstByte === MMTP_MAGIC ? this.#protocols.mmtp : this.#protocols.http1
+  /** All that came, from the first byte on. */
+  #begin(bytes: Buffer, offset: number, end: number): void {
+    if (offset === end) return
+    const name = recognise(bytes, offset, Math.min(end - offset, MOST_FIRST_BYTES))
+    if (name === null) {
+      this.#kept = Buffer.from(bytes.subarray(offset, end))
+      return
+    }
+    this.#kept = null
     this.#wire.setTimer(0)
-    const codec = protocol.createServer(this.#wire, this.#options, this.#handler, this.#context)
-    if (this.#drainGraceMs !== null) codec.drain(this.#drainGraceMs)
-    return codec
+    this.#codec = this.#protocols[name].createServer(this.#wire, this.#options, this.#handler, this.#context)
+    if (this.#drainGraceMs !== null) this.#codec.drain(this.#drainGraceMs)
+    this.#codec.onBytes(bytes, offset, end)
   }
 }

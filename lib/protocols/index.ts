@@ -9,6 +9,8 @@ export type { ServerProtocol } from './detect.ts'
 const LOADERS: Readonly<Record<ProtocolName, () => Promise<Protocol>>> = {
   http1: async () => (await import('./http1/index.ts')).http1,
   mmtp: async () => (await import('./mmtp/index.ts')).mmtp,
+  bolt: async () => (await import('./bolt/index.ts')).bolt,
+  dubbo: async () => (await import('./dubbo/index.ts')).dubbo,
 }
 
 const loaded = new Map<ProtocolName, Protocol>()
@@ -31,5 +33,10 @@ export function protocolNamed(name: ProtocolName): Protocol {
 /** What a listener of that name does. Throws when it is not loaded. */
 export function serverProtocolNamed(name: ProtocolName | 'auto'): ServerProtocol {
   if (name !== 'auto') return protocolNamed(name)
-  return createDetector({ http1: protocolNamed('http1'), mmtp: protocolNamed('mmtp') })
+  return createDetector({
+    http1: protocolNamed('http1'),
+    mmtp: protocolNamed('mmtp'),
+    bolt: protocolNamed('bolt'),
+    dubbo: protocolNamed('dubbo'),
+  })
 }

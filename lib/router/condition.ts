@@ -1,24 +1,26 @@
-/** Conditions on headers, query parameters and cookies, compiled from `ValueRule`s. */
+/** Conditions on headers, query parameters, cookies and what an RPC says of itself. */
 import type { RequestHead } from '../core/message.ts'
 import type { ValueRule } from '../core/route.ts'
 import { compilePattern, RuleError } from './pattern.ts'
 import { cookieValue, queryValue } from './values.ts'
 
 /** Where a condition reads its value. `path` serves the path of a rule that also names an operation. */
-export const Source = { Header: 0, Query: 1, Cookie: 2, Path: 3 } as const
+export const Source = { Header: 0, Query: 1, Cookie: 2, Path: 3, Version: 4, Group: 5, App: 6 } as const
 export type Source = (typeof Source)[keyof typeof Source]
 
 /** How a condition compares. */
-export const Test = { Exact: 0, Prefix: 1, Regex: 2, Present: 3, Absent: 4, Range: 5 } as const
+export const Test = { Exact: 0, Prefix: 1, Regex: 2, Present: 3, Absent: 4, Range: 5, OneOf: 6 } as const
 export type Test = (typeof Test)[keyof typeof Test]
 
-/** One compiled condition. `text` is the value, prefix or expression; `''` where the test needs none. */
+/** One compiled condition. `text` is the value, prefix or expression, of several values their list; `''` where the test needs none. */
 export interface Condition {
   readonly source: Source
   readonly name: string
   readonly test: Test
   readonly text: string
   readonly regex: RegExp | null
+  /** What {@link Test.OneOf} compares with. */
+  readonly values: readonly string[] | null
   readonly from: number
   readonly to: number
 }
@@ -35,7 +37,19 @@ export function condition(
   text: string,
   regex: RegExp | null = null,
 ): Condition {
-  return { source, name, test, text, regex, from: 0, to: 0 }
+  return { source, name, test, text, regex, values: null, from: 0, to: 0 }
+}
+
+/** Makes a condition that one of several values fulfils; with one value it is an exact one. Order does not matter. */
+export function oneOf(source: Source, values: readonly string[]): Condition {
+  const sorted = [...new Set(values)].sort()
+  if (sorted.length === 1) return condition(source, '', Test.Exact, sorted[0] as string)
+  return { ...condition(source, '', Test.OneOf, JSON.stringify(sorted)), values: sorted }
+}
+
+/** The values of which one must be there; null for a test that compares otherwise. */
+export function exactValues({ test, text, values }: Condition): readonly string[] | null {
+  return test === Test.Exact ? [text] : values
 }
 
 /** Compiles one entry of `headers`, `query` or `cookies`; throws `RuleError`, with `key` as its place. */
@@ -76,7 +90,7 @@ export function compileCondition(
       `[${from}, ${to}] holds no integer; [from, to) with from < to is expected`,
     )
   }
-  return { source, name: named, test: Test.Range, text: '', regex: null, from, to }
+  return { source, name: named, test: Test.Range, text: '', regex: null, values: null, from, to }
 }
 
 /** Reads what a condition of this source and name looks at; null when absent. `path` is the path as it is matched. */
@@ -92,6 +106,12 @@ export function readValue(source: Source, name: string, request: RequestHead, pa
     }
     case Source.Path:
       return path
+    case Source.Version:
+      return request.version
+    case Source.Group:
+      return request.group
+    case Source.App:
+      return request.app
   }
 }
 
@@ -114,5 +134,7 @@ export function holds(condition: Condition, value: string | null): boolean {
       const number = Number(value)
       return number >= condition.from && number < condition.to
     }
+    case Test.OneOf:
+      return condition.values!.includes(value)
   }
 }

@@ -85,7 +85,7 @@ function tryCompile(rule: MatchRule): CompiledRule | null {
   }
 }
 
-/** Routes by the place in which they compete: host and path, or host and operation. */
+/** Routes by the place in which they compete: host and path, or host and operation, or service. */
 function places(rules: readonly (CompiledRule | null)[]): Map<string, Member[]> {
   const places = new Map<string, Member[]>()
   rules.forEach((rule, index) => {
@@ -93,7 +93,7 @@ function places(rules: readonly (CompiledRule | null)[]): Map<string, Member[]> 
     for (const host of rule.hosts) {
       // Expressions share a place with the prefix that is their fixed start: they are looked at just before it.
       const kind = rule.kind === TextKind.Regex ? TextKind.Start : rule.kind
-      const key = `${host} ${rule.isOperation ? 'o' : 'p'}${kind} ${rule.text}`
+      const key = `${host} ${rule.index}.${kind} ${rule.text}`
       const members = places.get(key)
       if (members === undefined) places.set(key, [{ index, rule }])
       else members.push({ index, rule })

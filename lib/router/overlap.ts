@@ -1,5 +1,5 @@
 /** How two rules of the same place in the table relate: can one request match both? */
-import { type Condition, holds, Test } from './condition.ts'
+import { type Condition, exactValues, holds, Test } from './condition.ts'
 import { matchesAllBelow } from './pattern.ts'
 import { samplePattern } from './pattern-sample.ts'
 import { type CompiledRule, TextKind } from './rule.ts'
@@ -13,7 +13,7 @@ export const Relation = { Disjoint: 0, Overlaps: 1, Covers: 2 } as const
 export type Relation = (typeof Relation)[keyof typeof Relation]
 
 /**
- * How `first` relates to `second`, host aside; their paths or operations are both expressions with the same
+ * How `first` relates to `second`, host aside; their paths, operations or services are both expressions with the same
  * fixed start, or the same text. Certain when it says that they meet; where it cannot tell it says `Disjoint`.
  */
 export function relate(first: CompiledRule, second: CompiledRule): Relation {
@@ -71,14 +71,22 @@ function relateConditions(first: Condition, second: Condition): Relation {
   }
   if (first.test === Test.Present) return Relation.Covers
   if (second.test === Test.Present) return Relation.Overlaps
-  if (second.test === Test.Exact) return holds(first, second.text) ? Relation.Covers : Relation.Disjoint
-  if (first.test === Test.Exact) return holds(second, first.text) ? Relation.Overlaps : Relation.Disjoint
+  const wanted = exactValues(second)
+  if (wanted !== null) return relateValues(wanted, first)
+  const given = exactValues(first)
+  if (given !== null) return Math.min(relateValues(given, second), Relation.Overlaps) as Relation
   if (first.test === Test.Prefix && second.test === Test.Prefix) {
     if (second.text.startsWith(first.text)) return Relation.Covers
     return first.text.startsWith(second.text) ? Relation.Overlaps : Relation.Disjoint
   }
   if (first.test === Test.Range && second.test === Test.Range) return relateRanges(first, second)
   return relateByExample(first, second)
+}
+
+/** How a condition relates to one that asks for one of `values`. */
+function relateValues(values: readonly string[], condition: Condition): Relation {
+  if (values.every((value) => holds(condition, value))) return Relation.Covers
+  return values.some((value) => holds(condition, value)) ? Relation.Overlaps : Relation.Disjoint
 }
 
 function relateRanges(first: Condition, second: Condition): Relation {

@@ -3,9 +3,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { RequestHead } from '../core/message.ts'
 import type { MatchRule } from '../core/route.ts'
 import { type Candidate, Candidates } from './candidates.ts'
-import { HostIndex } from './host.ts'
+import { ANY_HOST, HostIndex } from './host.ts'
 import { pathReadings, resolveDots } from './path.ts'
-import { type CompiledRule, compileRule, TextKind } from './rule.ts'
+import { type CompiledRule, compileRule, Index, TextKind } from './rule.ts'
 import { TextIndex } from './text-index.ts'
 
 /** One route as the table takes it. */
@@ -34,7 +34,9 @@ interface Parts<T> {
   readonly paths: TextIndex<Candidates<T>>
   /** Null when no rule names an operation. */
   readonly operations: TextIndex<Candidates<T>> | null
-  /** By host scope: rules with neither path nor operation. */
+  /** Null when no rule names a service. */
+  readonly services: TextIndex<Candidates<T>> | null
+  /** By host scope: rules with neither path nor operation nor service. */
   readonly others: readonly (Candidates<T> | undefined)[]
 }
 
@@ -45,6 +47,7 @@ export class RouteTable<T> {
   readonly #hosts: HostIndex
   readonly #paths: TextIndex<Candidates<T>>
   readonly #operations: TextIndex<Candidates<T>> | null
+  readonly #services: TextIndex<Candidates<T>> | null
   readonly #others: readonly (Candidates<T> | undefined)[]
   readonly #hasHosts: boolean
 
@@ -53,6 +56,7 @@ export class RouteTable<T> {
     this.#hosts = parts.hosts
     this.#paths = parts.paths
     this.#operations = parts.operations
+    this.#services = parts.services
     this.#others = parts.others
     this.#hasHosts = parts.hosts.isUsed
   }
@@ -63,6 +67,8 @@ export class RouteTable<T> {
    * what is forwarded; no other path is touched. Headers are read only when a route at the request's place asks for them.
    */
   match(request: RequestHead): T | null {
+    const rpc = this.#services === null ? null : this.#lookUpService(this.#services, request)
+    if (rpc !== null) return rpc.target
     const candidate = this.#paths.scanPath(request.path)
       ? this.#lookUp(request, request.path)
       : this.#matchOdd(request)
@@ -71,6 +77,8 @@ export class RouteTable<T> {
 
   /** As {@link RouteTable.match}, with the reason. Leaves the request alone. Not for the hot path. */
   explain(request: RequestHead): MatchReport<T> {
+    const rpc = this.#services === null ? null : this.#lookUpService(this.#services, request)
+    if (rpc !== null) return { target: rpc.target, label: rpc.label, outcome: 'matched' }
     const readings = this.#paths.scanPath(request.path) ? [request.path] : readingsOf(request.path)
     if (readings === null) return { target: null, label: '', outcome: 'climbs' }
     const candidates = readings.map((path) => this.#read(request, path))
@@ -99,6 +107,14 @@ export class RouteTable<T> {
   #read(request: RequestHead, path: string): Candidate<T> | null {
     this.#paths.scanPath(path)
     return this.#lookUp(request, path)
+  }
+
+  /** An RPC has neither host nor path, so that rules for these are not asked. */
+  #lookUpService(services: TextIndex<Candidates<T>>, request: RequestHead): Candidate<T> | null {
+    const { service } = request
+    if (service === '') return null
+    services.scanName(service)
+    return search(services, ANY_HOST, request, service, '')
   }
 
   /** Looks for the route of a request whose path was scanned just before. */
@@ -153,6 +169,7 @@ export class RouteTableBuilder<T> {
   readonly #hosts = new HostIndex()
   readonly #paths = new TextIndex<Candidates<T>>('/')
   readonly #operations = new TextIndex<Candidates<T>>('.')
+  readonly #services = new TextIndex<Candidates<T>>('.')
   readonly #others: (Candidates<T> | undefined)[] = []
   readonly #unsealed: Candidates<T>[] = []
   readonly #make = () => {
@@ -162,6 +179,7 @@ export class RouteTableBuilder<T> {
   }
   #size = 0
   #hasOperations = false
+  #hasServices = false
   #isBuilt = false
 
   /** Adds the next route of the file. Throws `RuleError` for a rule that cannot be compiled, and then it is not added. */
@@ -169,7 +187,8 @@ export class RouteTableBuilder<T> {
     if (this.#isBuilt) throw new Error('the table is built; a further route needs a new builder')
     const compiled = compileRule(rule)
     const order = this.#size++
-    if (compiled.isOperation) this.#hasOperations = true
+    if (compiled.index === Index.Operation) this.#hasOperations = true
+    if (compiled.index === Index.Service) this.#hasServices = true
     const { methods, conditions, regex, count } = compiled
     for (const host of compiled.hosts) {
       const place = this.#place(this.#hosts.add(host), compiled)
@@ -200,12 +219,13 @@ export class RouteTableBuilder<T> {
       hosts: this.#hosts,
       paths: this.#paths,
       operations: this.#hasOperations ? this.#operations : null,
+      services: this.#hasServices ? this.#services : null,
       others: this.#others,
     })
   }
 
   #place(scope: number, rule: CompiledRule): Candidates<T> {
-    const index = rule.isOperation ? this.#operations : this.#paths
+    const index = [this.#paths, this.#operations, this.#services][rule.index]!
     switch (rule.kind) {
       case TextKind.None:
         return (this.#others[scope] ??= this.#make())

@@ -1,21 +1,25 @@
 /** Turns a `MatchRule` into what the table and the search for conflicts work with. */
 import type { MatchRule } from '../core/route.ts'
-import { type Condition, compileCondition, condition, Source, Test } from './condition.ts'
+import { type Condition, compileCondition, condition, oneOf, Source, Test } from './condition.ts'
 import { normalizeHost } from './host.ts'
 import { canonicalRulePath, isDivisive, resolveDots } from './path.ts'
 import { compilePattern, fixedStart, RuleError } from './pattern.ts'
 
-/** Which index a rule belongs to, and how its text is compared there. */
+/** How the text of a rule is compared. */
 export const TextKind = { None: 0, Exact: 1, Start: 2, Regex: 3 } as const
 export type TextKind = (typeof TextKind)[keyof typeof TextKind]
+
+/** The index that holds a rule. A rule without a text belongs to none, and is marked as one for paths. */
+export const Index = { Path: 0, Operation: 1, Service: 2 } as const
+export type Index = (typeof Index)[keyof typeof Index]
 
 /** One rule, checked and compiled. */
 export interface CompiledRule {
   /** Normalised hosts; `['*']` when the rule names none. */
   readonly hosts: readonly string[]
-  readonly isOperation: boolean
+  readonly index: Index
   readonly kind: TextKind
-  /** The exact path or operation, the prefix, or the fixed start of the expression. */
+  /** The exact path, operation or service, the prefix, or the fixed start of the expression. */
   readonly text: string
   readonly regex: RegExp | null
   /** The expression as it was written, `''` when there is none. */
@@ -28,10 +32,11 @@ export interface CompiledRule {
   readonly count: number
 }
 
-/** Longest path or operation a rule may hold. */
+/** Longest path, operation or service a rule may hold. */
 export const MAX_TEXT_LENGTH = 2_048
 
 const METHOD = /^[!#$%&'*+\-.^_`|~0-9A-Z]+$/
+const JAVA_METHOD = /^[\p{L}_$][\p{L}\p{N}_$]*$/u
 
 /** Compiles a rule; throws `RuleError` for the first thing that is wrong with it. */
 export function compileRule(rule: MatchRule): CompiledRule {
@@ -58,23 +63,53 @@ interface TextRule {
 const NO_TEXT: TextRule = { kind: TextKind.None, text: '', regex: null, pattern: '' }
 
 function compile(rule: MatchRule, problems: RuleError[]): CompiledRule {
-  const isOperation = rule.operation !== undefined
+  const index = indexOf(rule)
   const path = rule.path === undefined ? NO_TEXT : attempt(problems, NO_TEXT, () => compilePath(rule.path!))
-  const operation = isOperation
-    ? attempt(problems, NO_TEXT, () => compileOperation(rule.operation!))
-    : NO_TEXT
-  const methods = attempt(problems, null, () => compileMethods(rule.method))
-  const conditions = isOperation && path.kind !== TextKind.None ? [pathCondition(path)] : []
+  const name = index === Index.Path ? NO_TEXT : attempt(problems, NO_TEXT, () => compileName(rule, index))
+  const methods = attempt(problems, null, () => compileMethods(rule.method, index))
+  const conditions = index === Index.Operation && path.kind !== TextKind.None ? [pathCondition(path)] : []
+  collectRpc(conditions, rule, problems)
   collect(conditions, Source.Header, 'headers', rule.headers, problems)
   collect(conditions, Source.Query, 'query', rule.query, problems)
   collect(conditions, Source.Cookie, 'cookies', rule.cookies, problems)
   return {
     hosts: attempt(problems, ['*'], () => compileHosts(rule.host)),
-    isOperation,
-    ...(isOperation ? operation : path),
+    index,
+    ...(index === Index.Path ? path : name),
     methods,
     conditions: conditions.length === 0 ? null : conditions,
     count: conditions.length + (methods === null ? 0 : 1),
+  }
+}
+
+function indexOf({ service, operation }: MatchRule): Index {
+  if (service !== undefined) return Index.Service
+  return operation === undefined ? Index.Path : Index.Operation
+}
+
+/** What an RPC has none of. */
+const NOT_IN_RPC = ['path', 'host', 'operation', 'query', 'cookies'] as const
+
+/** Conditions on what an RPC says of itself, the one that is cheapest to read first. */
+function collectRpc(into: Condition[], rule: MatchRule, problems: RuleError[]): void {
+  const { service, version, group, app } = rule
+  if (service === undefined) {
+    const key = (['version', 'group', 'app'] as const).find((each) => rule[each] !== undefined)
+    if (key !== undefined) problems.push(new RuleError([key], `${key} is for RPCs and needs service`))
+    return
+  }
+  for (const key of NOT_IN_RPC) {
+    if (rule[key] !== undefined)
+      problems.push(new RuleError([key], `an RPC, which service asks for, has no ${key}`))
+  }
+  if (version !== undefined) into.push(condition(Source.Version, '', Test.Exact, version))
+  if (group !== undefined) into.push(condition(Source.Group, '', Test.Exact, group))
+  if (app === undefined) return
+  const apps = typeof app === 'string' ? [app] : app
+  if (apps.length > 0) into.push(oneOf(Source.App, apps))
+  else {
+    const message = 'the list of applications is empty, so nothing can match; leave it out to match any'
+    problems.push(new RuleError(['app'], message))
   }
 }
 
@@ -154,26 +189,33 @@ function compilePathPattern(pattern: string, key: readonly string[]): TextRule {
   return { kind: TextKind.Regex, text: text === '' ? '/' : text, regex, pattern }
 }
 
-function compileOperation(operation: string): TextRule {
-  const key = ['operation']
-  if (operation.length > MAX_TEXT_LENGTH) {
+/** Operations and services are dotted names. */
+function compileName(rule: MatchRule, index: Index): TextRule {
+  const what = index === Index.Operation ? 'operation' : 'service'
+  const key = [what]
+  const name = rule[what] as string
+  if (name.length > MAX_TEXT_LENGTH) {
     throw new RuleError(
       key,
-      `the operation has ${operation.length} characters; at most ${MAX_TEXT_LENGTH} are allowed`,
+      `the ${what} has ${name.length} characters; at most ${MAX_TEXT_LENGTH} are allowed`,
     )
   }
-  const isStart = operation === '*' || operation.endsWith('.*')
-  const text = isStart ? operation.slice(0, -1) : operation
-  if (operation === '' || /[*\s]/.test(text)) {
+  const isStart = name === '*' || name.endsWith('.*')
+  const text = isStart ? name.slice(0, -1) : name
+  if (name === '' || /[*\s]/.test(text)) {
     throw new RuleError(
       key,
-      `operation '${operation}' is neither a name such as 'a.b.c' nor everything below one, 'a.b.*'`,
+      `${what} '${name}' is neither a name such as 'a.b.c' nor everything below one, 'a.b.*'`,
     )
+  }
+  if (index === Index.Service && text.includes(':')) {
+    throw new RuleError(key, `service '${name}' holds ':'; version and group have keys of their own`)
   }
   return { kind: isStart ? TextKind.Start : TextKind.Exact, text, regex: null, pattern: '' }
 }
 
-function compileMethods(method: MatchRule['method']): readonly string[] | null {
+/** HTTP's methods in upper case, those of services as they are. */
+function compileMethods(method: MatchRule['method'], index: Index): readonly string[] | null {
   if (method === undefined) return null
   const methods = typeof method === 'string' ? [method] : method
   if (methods.length === 0)
@@ -181,10 +223,11 @@ function compileMethods(method: MatchRule['method']): readonly string[] | null {
       ['method'],
       'the list of methods is empty, so nothing can match; leave it out to match any',
     )
-  const upper = [...new Set(methods.map((name) => name.toUpperCase()))]
-  const bad = upper.find((name) => !METHOD.test(name))
+  const isJava = index === Index.Service
+  const names = [...new Set(isJava ? methods : methods.map((name) => name.toUpperCase()))]
+  const bad = names.find((name) => !(isJava ? JAVA_METHOD : METHOD).test(name))
   if (bad !== undefined) throw new RuleError(['method'], `'${bad}' is no method`)
-  return upper
+  return names
 }
 
 function compileHosts(host: MatchRule['host']): readonly string[] {

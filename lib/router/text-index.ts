@@ -5,6 +5,7 @@ const SEED = 0x811c9dc5 | 0
 const PRIME = 0x01000193
 const SLASH = 47
 const DOT = 46
+const UNKNOWN = -1
 
 /** Whether starts of one length may end anywhere or only after a separator. */
 const AFTER_SEPARATOR = 1
@@ -76,6 +77,8 @@ function hashOf(text: string): number {
  */
 export class TextIndex<V> {
   readonly #exact = new KeyTable<V>()
+  /** Exact names by scope. A name is a string already, one that comes again and whose hash V8 keeps. */
+  readonly #names: (Map<string, V> | undefined)[] = []
   readonly #starts = new KeyTable<V>()
   readonly #separator: number
   /** By length: which starts of that length exist. */
@@ -84,6 +87,7 @@ export class TextIndex<V> {
   /** What the last scan found. */
   #text = ''
   #hash = 0
+  /** {@link UNKNOWN} for a name whose starts nobody asked for. */
   #count = 0
   #startLengths = new Int32Array(64)
   #startHashes = new Int32Array(64)
@@ -94,7 +98,14 @@ export class TextIndex<V> {
 
   /** The value stored for an exact text, made on first sight. */
   exact(scope: number, text: string, make: () => V): V {
-    return this.#entry(this.#exact, scope, text, make)
+    if (this.#separator === SLASH) return this.#entry(this.#exact, scope, text, make)
+    this.#names[scope] ??= new Map()
+    const names = this.#names[scope]
+    const known = names.get(text)
+    if (known !== undefined) return known
+    const value = make()
+    names.set(text, value)
+    return value
   }
 
   /** The value stored for a start, made on first sight. */
@@ -109,6 +120,7 @@ export class TextIndex<V> {
   /** Every stored value. */
   *values(): Iterable<V> {
     yield* this.#exact.values
+    for (const names of this.#names) if (names !== undefined) yield* names.values()
     yield* this.#starts.values
   }
 
@@ -152,8 +164,14 @@ export class TextIndex<V> {
     return isPlain && (length === 0 || path.charCodeAt(0) === SLASH || path === '*')
   }
 
-  /** Reads a name; any text is fine. */
+  /** Takes a name; any text is fine. It is read only when no route has just this name. */
   scanName(name: string): void {
+    this.#text = name
+    this.#count = UNKNOWN
+  }
+
+  #scanStarts(): void {
+    const name = this.#text
     const length = name.length
     const lengths = this.#lengths
     const longest = this.#longest
@@ -166,18 +184,18 @@ export class TextIndex<V> {
       if (i < longest && code === this.#separator && lengths[i + 1] !== 0)
         count = this.#note(count, i + 1, hash)
     }
-    this.#text = name
-    this.#hash = hash
     this.#count = count
   }
 
   /** How many starts of the scanned text are worth a {@link TextIndex.findStart}. */
   get starts(): number {
+    if (this.#count === UNKNOWN) this.#scanStarts()
     return this.#count
   }
 
   /** The value of exactly the scanned text, null when there is none. */
   findExact(scope: number): V | null {
+    if (this.#separator !== SLASH) return this.#names[scope]?.get(this.#text) ?? null
     return this.#exact.find(scope, this.#hash, this.#text, this.#text.length)
   }
 

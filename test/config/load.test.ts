@@ -72,7 +72,13 @@ routes:
   t.same(config?.node, { app: 'bench', cell: 'RZ01A', labels: {} })
   t.same(config?.drain, { grace: 30_000, delay: 0 })
   t.same(config?.gather, { limit: 4 * 1024 * 1024 })
-  t.same(config?.listeners[0].limits, { head: 65_536, headers: 100, uri: 16_384, body: 0 })
+  t.same(config?.listeners[0].limits, {
+    head: 65_536,
+    headers: 100,
+    uri: 16_384,
+    body: 0,
+    frame: 16 * 1024 * 1024,
+  })
   t.same(config?.listeners[0].timeouts, { header: 10_000, idle: 60_000 })
   t.same(config?.clusters[0].endpoints, [{ address: '127.0.0.1:9000', weight: 1 }])
   t.same(config?.clusters[0].timeouts, { connect: 1000, idle: 4000 })
@@ -85,7 +91,7 @@ routes:
   t.same(config?.filters[1], { name: 'trace-context', use: 'trace-context', enabled: true, options: {} })
   t.same(config?.routes[0], {
     match: { path: '/api/v1/things' },
-    to: { clusters: [{ cluster: 'out', weight: 1 }], redirect: null, translation: null },
+    to: { clusters: [{ cluster: 'out', weight: 1 }], redirect: null, translation: null, call: null },
     timeout: 15_000,
     perTryTimeout: 0,
     filters: null,
@@ -137,11 +143,19 @@ t.test('spells out destinations, translations and header names', (t) => {
   const { config: loaded, problems } = loadConfig(text, CATALOG)
   t.same(problems, [])
   t.same(loaded?.routes[0].match, { headers: { 'x-user': { prefix: 'a' } } })
-  t.same(loaded?.routes[0].to.translation, { operation: 'a.b', method: '', path: '/x' })
+  t.same(loaded?.routes[0].to.translation, {
+    operation: 'a.b',
+    method: '',
+    path: '/x',
+    service: '',
+    version: '',
+    group: '',
+  })
   t.same(loaded?.routes[1].to, {
     clusters: [],
     redirect: { status: 302, prefix: '/new/', stripQuery: true },
     translation: null,
+    call: null,
   })
   t.end()
 })

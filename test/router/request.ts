@@ -8,6 +8,10 @@ export interface RequestParts {
   readonly query?: string
   readonly authority?: string
   readonly operation?: string
+  readonly service?: string
+  readonly version?: string
+  readonly group?: string
+  readonly app?: string
   readonly headers?: Readonly<Record<string, string>>
   /** Called for each header that is read. */
   readonly onRead?: (name: string) => void
@@ -27,6 +31,10 @@ export function requestOf(parts: RequestParts = {}): RequestHead {
     query: parts.query ?? '',
     authority: parts.authority ?? '',
     operation: parts.operation ?? '',
+    service: parts.service ?? '',
+    version: parts.version ?? '',
+    group: parts.group ?? '',
+    app: parts.app ?? '',
     headers: { get, has: (name: string) => headers.has(name) } as unknown as Headers,
     bodyLength: 0,
     isIdempotent: true,
