@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import type { LoadResult } from '../load/load-result.ts'
 import { ROOT } from './environment.ts'
+import type { LoadProtocol, Payload } from './paths.ts'
 import { launchNginx, versionOf } from './peers.ts'
 import { freePort, type Sandbox, waitForPort } from './sandbox.ts'
 import type { Running } from './subject.ts'
@@ -17,19 +18,26 @@ export interface HttpLoad {
   readonly path: string
   readonly connections: number
   readonly seconds: number
-  /** Above 0: POST with a body of this length. */
-  readonly bodyLength?: number
+  /** POST with this body; GET when absent. */
+  readonly body?: string
 }
 
-/** One closed-loop Mmtp run. */
-export interface MmtpLoad {
+/** One run over multiplexed connections. */
+export interface FramedLoad {
+  readonly protocol: FramedProtocol
   readonly port: number
   readonly connections: number
   readonly inFlight: number
   readonly seconds: number
-  /** False when the business process does not echo. */
-  readonly isEcho: boolean
+  readonly payload: Payload
+  /** Requests a second; 0 is as fast as it goes. */
+  readonly rate: number
+  /** False when answers do not say which request they belong to. */
+  readonly isChecked: boolean
 }
+
+/** A protocol that the harness has its own generator and echo server for. */
+export type FramedProtocol = Exclude<LoadProtocol, 'http1'>
 
 /** Which generator and backend a run uses. */
 export interface Tools {
@@ -69,9 +77,9 @@ export async function startHttpBackend(sandbox: Sandbox, tools: Tools): Promise<
   return { name: 'backend', port, process }
 }
 
-/** An Mmtp business process that echoes. */
-export function startMmtpEcho(sandbox: Sandbox): Promise<Running> {
-  return startScript(sandbox, 'mmtp-echo.ts', 'load', 'echo')
+/** A business process that answers a text with itself, or each call with an order. */
+export function startEcho(sandbox: Sandbox, protocol: FramedProtocol, payload: Payload): Promise<Running> {
+  return startScript(sandbox, `${protocol}-echo.ts`, 'load', `${protocol}-echo`, ['--payload', payload])
 }
 
 /** A bare `net.Server`, the floor of what Node needs. */
@@ -84,9 +92,11 @@ async function startScript(
   file: string,
   role: 'proxy' | 'load',
   name: string,
+  flags: readonly string[] = [],
 ): Promise<Running> {
   const port = await freePort()
-  const child = sandbox.launch([process.execPath, join(LOAD, file), '--port', String(port)], { name, role })
+  const command = [process.execPath, join(LOAD, file), '--port', String(port), ...flags]
+  const child = sandbox.launch(command, { name, role })
   await waitForPort(port, child)
   return { name, port, process: child }
 }
@@ -99,7 +109,7 @@ export async function runHttpLoad(sandbox: Sandbox, tools: Tools, load: HttpLoad
     connections: load.connections,
     seconds: load.seconds,
     path: load.path,
-    body: load.bodyLength ?? 0,
+    body: load.body ?? '',
   })
 }
 
@@ -114,11 +124,12 @@ export function runHttpRate(
   return runGenerator(sandbox, 'http-rate.ts', seconds + 1, { port, path, rate: Math.round(rate), seconds })
 }
 
-/** Runs Mmtp load. */
-export function runMmtpLoad(sandbox: Sandbox, load: MmtpLoad): Promise<LoadResult> {
-  const { port, connections, seconds } = load
-  const options = { port, connections, 'in-flight': load.inFlight, seconds }
-  return runGenerator(sandbox, 'mmtp-load.ts', seconds, options, load.isEcho ? [] : ['--no-echo'])
+/** Runs load over multiplexed connections. */
+export function runFramedLoad(sandbox: Sandbox, load: FramedLoad): Promise<LoadResult> {
+  const { protocol, port, connections, inFlight, seconds, payload, rate } = load
+  const options = { port, connections, 'in-flight': inFlight, seconds, payload, rate: Math.round(rate) }
+  const flags = load.isChecked ? [] : ['--no-echo']
+  return runGenerator(sandbox, `${protocol}-load.ts`, seconds, options, flags)
 }
 
 /** The command line of one of the harness's generators. */
@@ -142,9 +153,9 @@ async function runGenerator(
 
 async function runWrk(sandbox: Sandbox, load: HttpLoad): Promise<LoadResult> {
   const script: string[] = []
-  if (load.bodyLength) {
-    const lua = `wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\nwrk.body = string.rep("q", ${load.bodyLength})\n`
-    script.push('-s', sandbox.write(`post-${load.bodyLength}.lua`, lua))
+  if (load.body !== undefined) {
+    const lua = `wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\nwrk.body = [[${load.body}]]\n`
+    script.push('-s', sandbox.write(`post-${load.port}.lua`, lua))
   }
   const seconds = Math.round(load.seconds)
   const args = ['-t1', `-c${load.connections}`, `-d${seconds}s`, '--latency', ...script]

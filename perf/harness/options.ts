@@ -11,6 +11,8 @@ export interface PerfOptions {
   readonly connections: number
   /** Idle connections that `idle` opens. */
   readonly idle: number
+  /** Length of the steady load of `heap`. */
+  readonly minutes: number
   /** Requests a second for open-loop runs; null means half of what meshgate reaches. */
   readonly rate: number | null
   readonly json: boolean
@@ -41,12 +43,16 @@ export const USAGE = `usage: npm run perf -- SCENARIO [options]
 scenarios
   http1      HTTP/1 -> HTTP/1 beside nginx, haproxy and Envoy, and p99 at half of the saturating load
   mmtp       Mmtp -> Mmtp 4 x 64 and 32 x 1, HTTP/1 -> Mmtp, Mmtp -> HTTP/1
+  bolt       Bolt -> Bolt 4 x 64 and 32 x 1
+  dubbo      Dubbo -> Dubbo 4 x 64 and 32 x 1 beside Envoy
+  translate  Mmtp -> Bolt, HTTP/1 -> Bolt, Mmtp -> Dubbo: JSON to Hessian and back
   routes     the same load with 30, 1,000 and 30,000 routes, and the time to load them
   idle       memory of an idle connection, measured at 10,000
   startup    time from spawn to the first answer, with cold and warm compile cache
   swap       p99 while the configuration is swapped under load
   pooling    pooled reads on and off
-  profile    where the time goes: perf -- profile http1|mmtp|http1-mmtp|mmtp-http1
+  heap       heap in use after 1 and after 10 minutes of half load
+  profile    where the time goes: perf -- profile http1|mmtp|http1-mmtp|mmtp-http1|bolt|dubbo|translate|http1-bolt|mmtp-dubbo
   smoke      every scenario for a second; fails only when a path is broken
   tables     write the tables of docs/performance.md again from perf/baselines (--check only compares)
 
@@ -56,6 +62,7 @@ options
   --seconds S           length of one measured window (3 or more keeps the 10 ms clock tick below 1 %)
   --connections N       HTTP connections (default 32)
   --idle N              idle connections (default 10000)
+  --minutes N           length of heap's load (default 10); the first look comes after a tenth of it
   --rate N              requests a second for open-loop runs (default: half of what meshgate reaches)
   --entry FILE          what is started (default lib/main.ts; dist/main.js after npm run build)
   --node-options LIST   space-separated options for the gateway's Node
@@ -84,6 +91,7 @@ export function parseOptions(args: readonly string[]): {
     seconds: positive('seconds', values.seconds),
     connections: positive('connections', values.connections) ?? 32,
     idle: positive('idle', values.idle) ?? 10_000,
+    minutes: positive('minutes', values.minutes) ?? 10,
     rate: positive('rate', values.rate),
     json: values.json ?? false,
     save: values.save ?? true,
@@ -110,6 +118,7 @@ function parse(args: readonly string[]) {
         seconds: { type: 'string' },
         connections: { type: 'string' },
         idle: { type: 'string' },
+        minutes: { type: 'string' },
         rate: { type: 'string' },
         json: { type: 'boolean' },
         save: { type: 'boolean' },

@@ -1,6 +1,7 @@
 /** nginx, haproxy and Envoy as subjects: one worker each, plain proxying with kept-alive upstream connections. */
 import { spawnSync } from 'node:child_process'
 import { findEnvoy, installEnvoy } from './envoy.ts'
+import { dubboProxy, envoyBootstrap, httpManager } from './envoy-config.ts'
 import { freePort, type Launched, type Sandbox, waitForPort } from './sandbox.ts'
 import type { Running, Subject } from './subject.ts'
 
@@ -23,10 +24,28 @@ function findPeer(name: string, isAskedFor: boolean, progress: (line: string) =>
   if (name === 'haproxy')
     return peer('haproxy', versionOf('haproxy', ['-v'], /version (\d[\d.]+)/i), startHaproxy)
   if (name !== 'envoy') throw new Error(`unknown peer ${name}; known are ${PEER_NAMES.join(', ')}`)
+  return envoyPeer(httpManager(), isAskedFor, progress)
+}
+
+/** Envoy with its proxy for Dubbo: nothing, or that one. It is left out when `names` does not hold it. */
+export function findDubboPeer(names: readonly string[] | null, progress: (line: string) => void): Subject[] {
+  if (names !== null && !names.includes('envoy')) return []
+  const envoy = envoyPeer(dubboProxy(), names !== null, progress)
+  if (envoy === null) progress('envoy is not installed and is left out')
+  return envoy === null ? [] : [envoy]
+}
+
+/** Envoy with one network filter; null when it is not installed. */
+function envoyPeer(filter: object, isAskedFor: boolean, progress: (line: string) => void): Subject | null {
   const binary = findEnvoy() ?? (isAskedFor ? installEnvoy(progress) : null)
   if (binary === null) return null
   const version = versionOf(binary, ['--version'], /version: \w+\/([\d.]+)/)
-  return peer('envoy', version, (sandbox, port, backend) => startEnvoy(sandbox, binary, port, backend))
+  return peer('envoy', version, (sandbox, port, backendPort) => {
+    const bootstrap = envoyBootstrap(port, backendPort, filter)
+    const file = sandbox.write(`envoy-${port}.json`, JSON.stringify(bootstrap))
+    const args = ['-c', file, '--concurrency', '1', '--disable-hot-restart', '-l', 'error']
+    return sandbox.launch([binary, ...args], { name: 'envoy', role: 'proxy' })
+  })
 }
 
 type Start = (sandbox: Sandbox, port: number, backendPort: number) => Launched
@@ -108,54 +127,4 @@ backend out
 `,
   )
   return sandbox.launch(['haproxy', '-db', '-f', file], { name: 'haproxy', role: 'proxy' })
-}
-
-function startEnvoy(sandbox: Sandbox, binary: string, port: number, backendPort: number): Launched {
-  const file = sandbox.write(`envoy-${port}.json`, JSON.stringify(envoyBootstrap(port, backendPort)))
-  const args = ['-c', file, '--concurrency', '1', '--disable-hot-restart', '-l', 'error']
-  return sandbox.launch([binary, ...args], { name: 'envoy', role: 'proxy' })
-}
-
-function envoyBootstrap(port: number, backendPort: number): object {
-  const http = 'type.googleapis.com/envoy.extensions.filters'
-  const manager = {
-    '@type': `${http}.network.http_connection_manager.v3.HttpConnectionManager`,
-    stat_prefix: 'in',
-    route_config: {
-      virtual_hosts: [
-        { name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster: 'out' } }] },
-      ],
-    },
-    http_filters: [
-      { name: 'envoy.filters.http.router', typed_config: { '@type': `${http}.http.router.v3.Router` } },
-    ],
-  }
-  return {
-    static_resources: {
-      listeners: [
-        {
-          name: 'in',
-          address: socketAddress(port),
-          filter_chains: [
-            { filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: manager }] },
-          ],
-        },
-      ],
-      clusters: [
-        {
-          name: 'out',
-          type: 'STATIC',
-          connect_timeout: '5s',
-          load_assignment: {
-            cluster_name: 'out',
-            endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(backendPort) } }] }],
-          },
-        },
-      ],
-    },
-  }
-}
-
-function socketAddress(port: number): object {
-  return { socket_address: { address: '127.0.0.1', port_value: port } }
 }

@@ -18,13 +18,12 @@ export interface ConnectionEvents {
   onOpen?(connection: HttpConnection): void
 }
 
-/** The bytes of the request that is sent over and over. */
-export function requestBytes(port: number, path: string, bodyLength: number): Buffer {
-  const head =
-    bodyLength === 0
-      ? `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`
-      : `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nContent-Type: application/json\r\nContent-Length: ${bodyLength}\r\n\r\n`
-  return Buffer.concat([Buffer.from(head, 'latin1'), Buffer.alloc(bodyLength, 'x')])
+/** The bytes of the request that is sent over and over: a POST of `body`, a GET when that is empty. */
+export function requestBytes(port: number, path: string, body = ''): Buffer {
+  const host = `${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n`
+  if (body === '') return Buffer.from(`GET ${host}\r\n`)
+  const length = Buffer.byteLength(body)
+  return Buffer.from(`POST ${host}Content-Type: application/json\r\nContent-Length: ${length}\r\n\r\n${body}`)
 }
 
 /** A connection; `dueAt` belongs to its owner. */

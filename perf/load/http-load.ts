@@ -2,7 +2,7 @@
  * Closed-loop HTTP/1.1 load: every connection sends its next request when its answer is there.
  * Used where wrk is absent.
  *
- *   node perf/load/http-load.ts --port 8190 --connections 32 --seconds 3 [--path /] [--body 256]
+ *   node perf/load/http-load.ts --port 8190 --connections 32 --seconds 3 [--path /] [--body TEXT]
  */
 import { parseArgs } from 'node:util'
 import { HttpConnection, requestBytes } from './http-connection.ts'
@@ -14,11 +14,12 @@ const { values } = parseArgs({
     connections: { type: 'string', default: '32' },
     seconds: { type: 'string', default: '3' },
     path: { type: 'string', default: '/' },
-    body: { type: 'string', default: '0' },
+    /** POST with this body; GET when empty. */
+    body: { type: 'string', default: '' },
   },
 })
 const port = Number(values.port)
-const request = requestBytes(port, values.path, Number(values.body))
+const request = requestBytes(port, values.path, values.body)
 const recorder = new Recorder(performance.now())
 const live = new Set<HttpConnection>()
 let isOver = false

@@ -3,23 +3,23 @@
  *
  *   node perf/load/mmtp-echo.ts --port 9001
  */
-import net from 'node:net'
 import { parseArgs } from 'node:util'
+import { type Answerer, ECHO_OPTIONS, serveEcho } from './echo-server.ts'
+import type { FrameBatch } from './frame-stream.ts'
 import {
   CONNECTION_WINDOW,
   controlFrame,
   FLAG_END,
-  FrameBatch,
-  FrameReader,
   FrameType,
   HEADER_LENGTH,
   helloFrame,
+  MMTP_LAYOUT,
   readLimits,
   responseHead,
   windowFrame,
 } from './mmtp-frames.ts'
 
-const { values } = parseArgs({ options: { port: { type: 'string' } } })
+const { values } = parseArgs({ options: ECHO_OPTIONS })
 const head = responseHead()
 
 /** An answer that waits for the dialler's window. */
@@ -29,35 +29,25 @@ interface Waiting {
 }
 
 /** One accepted connection. */
-class EchoConnection {
+class EchoConnection implements Answerer {
   readonly #batch: FrameBatch
-  readonly #reader = new FrameReader((bytes, offset, end) => this.#onFrame(bytes, offset, end))
   /** Bodies that come in pieces. */
   readonly #pieces = new Map<number, Buffer[]>()
   #waiting: Waiting[] = []
   #sendWindow = 0
   #creditDue = 0
 
-  constructor(socket: net.Socket) {
-    this.#batch = new FrameBatch(socket)
-    socket.on('error', () => socket.destroy())
-    socket.on('data', (chunk: Buffer) => {
-      try {
-        this.#reader.push(chunk, chunk.length)
-      } catch (error) {
-        process.stderr.write(`${(error as Error).message}\n`)
-        socket.destroy()
-        return
-      }
-      if (this.#creditDue >= CONNECTION_WINDOW / 2) {
-        this.#batch.append(windowFrame(this.#creditDue))
-        this.#creditDue = 0
-      }
-      this.#batch.flush()
-    })
+  constructor(batch: FrameBatch) {
+    this.#batch = batch
   }
 
-  #onFrame(bytes: Buffer, offset: number, end: number): void {
+  afterRead(): void {
+    if (this.#creditDue < CONNECTION_WINDOW / 2) return
+    this.#batch.append(windowFrame(this.#creditDue))
+    this.#creditDue = 0
+  }
+
+  onFrame(bytes: Buffer, offset: number, end: number): void {
     const streamId = bytes.readUInt32BE(offset + 4)
     const bodyLength = bytes.readUInt32BE(offset + 12)
     switch (bytes[offset + 1]) {
@@ -122,5 +112,4 @@ class EchoConnection {
   }
 }
 
-const server = net.createServer({ noDelay: true }, (socket) => void new EchoConnection(socket))
-server.listen({ port: Number(values.port), host: '127.0.0.1', backlog: 4096 })
+serveEcho(Number(values.port), MMTP_LAYOUT, (batch) => new EchoConnection(batch))

@@ -2,12 +2,10 @@
  * Mmtp frames for load: built once, patched in place. Written from the protocol's description alone and sharing
  * nothing with lib/protocols, so that a measurement is also a second opinion.
  */
-import type { Socket } from 'node:net'
+import type { FrameLayout } from './frame-stream.ts'
 
 export const HEADER_LENGTH = 16
 const MAGIC = 0xcd
-/** Above the largest frame that is sent here. */
-const SLAB_LENGTH = 512 * 1024
 
 export const FrameType = {
   HELLO: 0x01,
@@ -33,6 +31,15 @@ export const DEFAULT_MAX_STREAMS = 128
 const TLV_MAX_STREAMS = 2
 const TLV_CONNECTION_WINDOW = 4
 
+/** How long an Mmtp frame is. */
+export const MMTP_LAYOUT: FrameLayout = {
+  headerLength: HEADER_LENGTH,
+  frameEnd(bytes, offset) {
+    if (bytes[offset] !== MAGIC) throw new Error(`a frame starts with ${bytes[offset]}, not ${MAGIC}`)
+    return offset + HEADER_LENGTH + bytes.readUInt16BE(offset + 8) + bytes.readUInt32BE(offset + 12)
+  },
+}
+
 /** HELLO or HELLO_ACK with version 1, many streams and a large connection window. `role`: 1 client, 4 business. */
 export function helloFrame(type: number, role: number): Buffer {
   const tlvs = Buffer.concat([
@@ -57,8 +64,8 @@ export function readLimits(bytes: Buffer, offset: number): { maxStreams: number;
   return limits
 }
 
-/** A whole REQUEST for `operation` with `bodyLength` body bytes; `streamId` is patched at offset 4. */
-export function requestTemplate(operation: string, bodyLength: number): Buffer {
+/** A whole REQUEST for `operation`; the stream id is patched at offset 4. */
+export function requestTemplate(operation: string, body: Uint8Array): Buffer {
   const prefix = Buffer.concat([
     u32(3000), // budget, ms
     Buffer.from([0xff, 0xff, 0x02, 0x00]), // shard unknown; idempotent; operation bytes follow
@@ -67,7 +74,7 @@ export function requestTemplate(operation: string, bodyLength: number): Buffer {
   // app-id (static name 0) and content-type (8), as a client would send them
   const headers = Buffer.concat([entry(0, 'BENCH'), entry(8, 'application/json')])
   const meta = Buffer.concat([prefix, headers])
-  return frame(FrameType.REQUEST, FLAG_END, 1, prefix.length, meta, 5, Buffer.alloc(bodyLength, 'q'))
+  return frame(FrameType.REQUEST, FLAG_END, 1, prefix.length, meta, 5, body)
 }
 
 /** The head of a RESPONSE with status 1000 by the business process; stream id and body length are patched in. */
@@ -120,66 +127,4 @@ function u32(value: number): Buffer {
   const bytes = Buffer.alloc(4)
   bytes.writeUInt32BE(value)
   return bytes
-}
-
-/** Cuts a byte stream into frames. `onFrame` gets the whole frame as a range that is valid only during the call. */
-export class FrameReader {
-  #carry = Buffer.allocUnsafeSlow(512 * 1024)
-  #carried = 0
-  readonly #onFrame: (bytes: Buffer, offset: number, end: number) => void
-
-  constructor(onFrame: (bytes: Buffer, offset: number, end: number) => void) {
-    this.#onFrame = onFrame
-  }
-
-  /** Takes the first `length` bytes of `chunk`; keeps a copy of an incomplete tail only. */
-  push(chunk: Buffer, length: number): void {
-    let bytes = chunk
-    let end = length
-    if (this.#carried > 0) {
-      chunk.copy(this.#carry, this.#carried, 0, length)
-      bytes = this.#carry
-      end = this.#carried + length
-    }
-    let offset = 0
-    while (end - offset >= HEADER_LENGTH) {
-      if (bytes[offset] !== MAGIC) throw new Error(`a frame starts with ${bytes[offset]}, not ${MAGIC}`)
-      const frameEnd =
-        offset + HEADER_LENGTH + bytes.readUInt16BE(offset + 8) + bytes.readUInt32BE(offset + 12)
-      if (frameEnd > end) break
-      this.#onFrame(bytes, offset, frameEnd)
-      offset = frameEnd
-    }
-    bytes.copy(this.#carry, 0, offset, end)
-    this.#carried = end - offset
-  }
-}
-
-/** Gathers frames in a slab and writes them at once; the slab is used again as soon as the kernel has taken it. */
-export class FrameBatch {
-  /** Where the bytes of the last `append` begin in the slab. */
-  at = 0
-  #slab = Buffer.allocUnsafeSlow(SLAB_LENGTH)
-  #length = 0
-  readonly #socket: Socket
-
-  constructor(socket: Socket) {
-    this.#socket = socket
-  }
-
-  /** Copies `bytes` in and returns the slab, whose `at` is where they begin, for patching before the next call. */
-  append(bytes: Uint8Array): Buffer {
-    if (this.#length + bytes.length > SLAB_LENGTH) this.flush()
-    this.at = this.#length
-    this.#slab.set(bytes, this.#length)
-    this.#length += bytes.length
-    return this.#slab
-  }
-
-  flush(): void {
-    if (this.#length === 0) return
-    this.#socket.write(this.#slab.subarray(0, this.#length))
-    this.#length = 0
-    if (this.#socket.writableLength > 0) this.#slab = Buffer.allocUnsafeSlow(SLAB_LENGTH)
-  }
 }

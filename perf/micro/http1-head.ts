@@ -72,6 +72,7 @@ class Relay {
       maxHeadBytes: 65536,
       maxHeaders: 100,
       maxBodyBytes: 0,
+      maxFrameBytes: 0,
       idleTimeoutMs: 0,
       maxStreams: 1,
       cell: '',
@@ -85,9 +86,10 @@ class Relay {
       forwarded,
       operationPath: '/mgw.htm',
       trusted: false,
+      boltGoAway: false,
     }
     this.server = new Http1Server(this.down, options, this, context)
-    this.client = new Http1Client(this.up, { ...limits, maxRequests: 0 }, this, this)
+    this.client = new Http1Client(this.up, { ...limits, maxRequests: 0, heartbeatMs: 0, app: '' }, this, this)
   }
 
   onCapacity(): void {}

@@ -1,5 +1,5 @@
 /** HTTP/1 in, HTTP/1 out, beside the peers; then latency at half of what meshgate can carry. */
-import { gatewaySubject, otherCheckout, PATH } from '../harness/gateway.ts'
+import { gatewaySubject, otherCheckout } from '../harness/gateway.ts'
 import { runHttpLoad, runHttpRate, startHttpBackend } from '../harness/loads.ts'
 import {
   type Contender,
@@ -10,6 +10,7 @@ import {
   sampleRow,
 } from '../harness/measure.ts'
 import { ratio } from '../harness/numbers.ts'
+import { PATH } from '../harness/paths.ts'
 import { findPeers } from '../harness/peers.ts'
 import { atLeast, atMost, type Report, type Row, type Target } from '../harness/report.ts'
 import { makeReport, type RunContext } from '../harness/run-context.ts'

@@ -1,9 +1,10 @@
 /** Memory of a connection that does nothing. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { gatewaySubject, otherCheckout, PATH } from '../harness/gateway.ts'
+import { gatewaySubject, otherCheckout } from '../harness/gateway.ts'
 import { generatorCommand, startBareServer, startHttpBackend } from '../harness/loads.ts'
 import { rounded } from '../harness/measure.ts'
 import { format, median } from '../harness/numbers.ts'
+import { PATH } from '../harness/paths.ts'
 import { findPeers } from '../harness/peers.ts'
 import { atMost, type Report, type Row } from '../harness/report.ts'
 import { makeReport, type RunContext } from '../harness/run-context.ts'

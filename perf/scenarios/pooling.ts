@@ -1,5 +1,5 @@
 /** What reading into pooled slabs brings: the same gateway with it switched off. */
-import { gatewaySubject, PATH } from '../harness/gateway.ts'
+import { gatewaySubject } from '../harness/gateway.ts'
 import { LARGE_PATH, runHttpLoad, startHttpBackend } from '../harness/loads.ts'
 import {
   type Contender,
@@ -10,6 +10,7 @@ import {
   sampleRow,
 } from '../harness/measure.ts'
 import { ratio } from '../harness/numbers.ts'
+import { PATH } from '../harness/paths.ts'
 import type { Report } from '../harness/report.ts'
 import { makeReport, type RunContext } from '../harness/run-context.ts'
 

@@ -7,19 +7,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { findCores } from '../harness/cores.ts'
 import { type CpuProfile, type Share, summarizeProfile } from '../harness/cpu-profile.ts'
 import { ROOT } from '../harness/environment.ts'
-import { type GatewayPath, PATH, startGateway } from '../harness/gateway.ts'
-import {
-  findTools,
-  runHttpLoad,
-  runMmtpLoad,
-  startHttpBackend,
-  startMmtpEcho,
-  type Tools,
-} from '../harness/loads.ts'
+import { startGateway } from '../harness/gateway.ts'
+import { findTools } from '../harness/loads.ts'
 import type { Progress } from '../harness/measure.ts'
 import { format, ratio } from '../harness/numbers.ts'
 import { type PerfOptions, UsageError } from '../harness/options.ts'
+import type { GatewayPath, LoadProtocol } from '../harness/paths.ts'
 import { Sandbox } from '../harness/sandbox.ts'
+import { loadShape, type Shape, startBackend } from '../harness/shapes.ts'
 import type { Running } from '../harness/subject.ts'
 import { cpuMilliseconds } from '../harness/usage.ts'
 import type { LoadResult } from '../load/load-result.ts'
@@ -29,10 +24,25 @@ const HOOK = join(ROOT, 'perf', 'harness', 'profile-hook.ts')
 
 /** What can be profiled. */
 const PATHS: Readonly<Record<string, GatewayPath>> = {
-  http1: { downstream: 'http1', upstream: 'http1' },
-  mmtp: { downstream: 'mmtp', upstream: 'mmtp' },
-  'http1-mmtp': { downstream: 'http1', upstream: 'mmtp' },
-  'mmtp-http1': { downstream: 'mmtp', upstream: 'http1' },
+  http1: between('http1', 'http1'),
+  mmtp: between('mmtp', 'mmtp'),
+  'http1-mmtp': between('http1', 'mmtp'),
+  'mmtp-http1': between('mmtp', 'http1'),
+  bolt: between('bolt', 'bolt'),
+  dubbo: between('dubbo', 'dubbo'),
+  translate: between('mmtp', 'bolt'),
+  'http1-bolt': between('http1', 'bolt'),
+  'mmtp-dubbo': between('mmtp', 'dubbo'),
+}
+
+function between(downstream: LoadProtocol, upstream: LoadProtocol): GatewayPath {
+  return { downstream, upstream }
+}
+
+/** The shape of load that a path is profiled with. */
+function shapeOf(name: string, path: GatewayPath, connections: number): Shape {
+  if (path.downstream === 'http1') return { name, path, connections, inFlight: 1, direct: null }
+  return { name, path, connections: 4, inFlight: path.upstream === 'http1' ? 8 : 64, direct: null }
 }
 
 /** Profiles one path under load and returns what is to be printed. */
@@ -41,30 +51,29 @@ export async function profile(name: string, options: PerfOptions, progress: Prog
   if (path === undefined) throw new UsageError(`profile knows ${Object.keys(PATHS).join(', ')}; not ${name}`)
   const sandbox = new Sandbox(findCores())
   try {
-    return await profilePath(sandbox, name, path, options, progress)
+    return await profileShape(sandbox, shapeOf(name, path, options.connections), options, progress)
   } finally {
     await sandbox.close()
   }
 }
 
-async function profilePath(
+async function profileShape(
   sandbox: Sandbox,
-  name: string,
-  path: GatewayPath,
+  shape: Shape,
   options: PerfOptions,
   progress: Progress,
 ): Promise<string> {
   const seconds = options.seconds ?? (options.small ? 1 : 8)
   const tools = findTools(options.small)
-  const backend =
-    path.upstream === 'mmtp' ? await startMmtpEcho(sandbox) : await startHttpBackend(sandbox, tools)
+  const { name, path } = shape
+  const backend = await startBackend(sandbox, tools, path)
   const raw = sandbox.path('profile.cpuprofile')
   const gateway = await startGateway(sandbox, backend.port, options, {
     path,
     nodeOptions: ['--import', HOOK],
     env: { MESHGATE_PERF_PROFILE: raw },
   })
-  const load = (duration: number) => runLoad(sandbox, tools, path, gateway, options.connections, duration)
+  const load = (duration: number) => loadShape(sandbox, tools, shape, gateway.port, duration)
   if (!options.small) {
     progress('warming up')
     await load(3)
@@ -78,26 +87,13 @@ async function profilePath(
   await waitForFile(raw, gateway)
   sandbox.assertAlive()
   if (result.failed > 0) throw new Error(`${result.failed} requests failed (${result.firstFailure})`)
+  if (result.requests === 0) throw new Error('no request was answered')
 
   const cpuUs =
     cpuBefore === null || cpuAfter === null ? null : ratio((cpuAfter - cpuBefore) * 1000, result.requests)
   const text = describe(name, result, cpuUs, raw, options.top)
   if (options.small) return text
   return `${text}\n${keep(name, raw, text, options.flame, progress)}`
-}
-
-function runLoad(
-  sandbox: Sandbox,
-  tools: Tools,
-  path: GatewayPath,
-  { port }: Running,
-  connections: number,
-  seconds: number,
-): Promise<LoadResult> {
-  if (path.downstream === 'http1')
-    return runHttpLoad(sandbox, tools, { port, path: PATH, connections, seconds })
-  const isEcho = path.upstream === 'mmtp'
-  return runMmtpLoad(sandbox, { port, connections: 4, inFlight: isEcho ? 64 : 8, seconds, isEcho })
 }
 
 async function waitForFile(file: string, gateway: Running): Promise<void> {

@@ -1,5 +1,5 @@
 /** Does the size of the route table show, per request and at load? */
-import { PATH, startGateway } from '../harness/gateway.ts'
+import { startGateway } from '../harness/gateway.ts'
 import { runHttpLoad, startHttpBackend } from '../harness/loads.ts'
 import {
   type Contender,
@@ -10,6 +10,7 @@ import {
   sampleRow,
 } from '../harness/measure.ts'
 import { format, ratio } from '../harness/numbers.ts'
+import { PATH } from '../harness/paths.ts'
 import { atMost, type Report } from '../harness/report.ts'
 import { makeReport, type RunContext } from '../harness/run-context.ts'
 

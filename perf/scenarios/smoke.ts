@@ -36,7 +36,7 @@ export async function smoke(options: PerfOptions, progress: Progress): Promise<n
   for (const [name, scenario] of Object.entries(SCENARIOS)) {
     await attempt(name, async () => (await runScenario(scenario, small, quiet)).failures)
   }
-  for (const path of ['http1', 'mmtp']) {
+  for (const path of ['http1', 'mmtp', 'bolt', 'dubbo', 'translate']) {
     await attempt(`profile ${path}`, async () => {
       await profile(path, { ...small, top: 1 }, quiet)
       return []

@@ -4,10 +4,12 @@ import net from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ROOT } from '../harness/environment.ts'
-import { gatewayConfig, launchGateway, PATH } from '../harness/gateway.ts'
+import { launchGateway } from '../harness/gateway.ts'
+import { gatewayConfig } from '../harness/gateway-config.ts'
 import { startHttpBackend } from '../harness/loads.ts'
 import { rounded } from '../harness/measure.ts'
 import { format, median } from '../harness/numbers.ts'
+import { PATH } from '../harness/paths.ts'
 import { findPeers } from '../harness/peers.ts'
 import { atMost, type Report, type Row } from '../harness/report.ts'
 import { makeReport, type RunContext } from '../harness/run-context.ts'
@@ -91,7 +93,7 @@ async function startOnce(context: RunContext, variant: Variant, backendPort: num
   const { sandbox, options, failures } = context
   const [port, adminPort] = [await freePort(), await freePort()]
   const setup = { entry: variant.entry, env: { NODE_COMPILE_CACHE: cacheOf(context, variant) } }
-  const configFile = sandbox.write(`startup-${port}.yaml`, gatewayConfig(port, adminPort, backendPort))
+  const configFile = sandbox.write(`startup-${port}.yaml`, gatewayConfig({ port, adminPort, backendPort }))
   const begin = performance.now()
   const child = launchGateway(sandbox, configFile, options, setup)
   let readyMs: number | null = null

@@ -1,10 +1,11 @@
 /** Does a configuration swap show in the latency of running traffic? */
 import { renameSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { PATH, type RunningGateway, startGateway } from '../harness/gateway.ts'
+import { type RunningGateway, startGateway } from '../harness/gateway.ts'
 import { runHttpLoad, runHttpRate, startHttpBackend } from '../harness/loads.ts'
 import { rounded } from '../harness/measure.ts'
 import { format, median, ratio } from '../harness/numbers.ts'
+import { PATH } from '../harness/paths.ts'
 import { atMost, type Report } from '../harness/report.ts'
 import { makeReport, type RunContext } from '../harness/run-context.ts'
 import type { LoadResult, LoadSecond } from '../load/load-result.ts'

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { HeaderTable } from '../../../lib/buffer/header-table.ts'
+import { PlainRequest } from '../../../lib/buffer/plain-request.ts'
 import { poolUsage } from '../../../lib/buffer/pools.ts'
 import { poisonReleasedSlabs } from '../../../lib/buffer/slab-pool.ts'
 import type { ServerCodecOptions } from '../../../lib/core/codec.ts'
@@ -274,7 +275,7 @@ t.test('a status that a filter changed gets its own phrase', async (t) => {
 })
 
 /** A message of another protocol, with headers that no parser of ours has checked. */
-class Foreign implements RequestHead, ResponseHead {
+class Foreign extends PlainRequest implements RequestHead, ResponseHead {
   readonly protocol = 'mmtp'
   readonly statusKind = 'result'
   readonly method = 'POST'
@@ -286,9 +287,11 @@ class Foreign implements RequestHead, ResponseHead {
   isIdempotent = false
   budgetMs = 0
   status: number
+  readonly isFailure = false
   bodyLength: number
 
   constructor(bodyLength: number, status = 1000, pairs: string[] = []) {
+    super()
     this.bodyLength = bodyLength
     this.status = status
     const bytes = Buffer.from('old: 1')
