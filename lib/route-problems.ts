@@ -2,6 +2,7 @@
 import { compileCall, hasPathRewrite } from './assemble.ts'
 import type { Config, RouteConfig } from './config/config.ts'
 import type { ConfigPath, Finding } from './config/problem.ts'
+import type { TypeDescriptions } from './core/route.ts'
 import { compileField } from './filters/fields.ts'
 import { makeInertServices } from './filters/services.ts'
 import { loadProtocols } from './protocols/index.ts'
@@ -10,10 +11,10 @@ import { compileRedirect } from './router/redirect.ts'
 import { compilePathRewrite } from './router/rewrite.ts'
 import { ruleProblems } from './router/rule.ts'
 
-/** Every rule, rewrite, redirect, call and hash key that cannot be compiled. */
+/** Every type, rule, rewrite, redirect, call and hash key that cannot be compiled. */
 export async function findRouteProblems(config: Config): Promise<Finding[]> {
   const protocols = new Map(config.clusters.map(({ name, protocol }) => [name, protocol]))
-  const found: Finding[] = []
+  const found = await typeFindings(config.types)
   for (const [index, route] of config.routes.entries()) {
     const at = ['routes', index]
     found.push(...problemsOf(route, at))
@@ -24,6 +25,13 @@ export async function findRouteProblems(config: Config): Promise<Finding[]> {
     found.push(...attempt([...at, 'to'], () => compileCall(call, protocol, config.types)))
   }
   return found
+}
+
+/** What the configuration's own rules cannot tell of `types`: expressions that no Java type is written as. */
+async function typeFindings(types: TypeDescriptions): Promise<Finding[]> {
+  if (Object.keys(types).length === 0) return []
+  const { typeProblems } = await import('./protocols/hessian/type-table.ts')
+  return typeProblems(types).map(({ path, message }) => ({ path: ['types', ...path], message, hint: '' }))
 }
 
 const FIELD_CONTEXT = makeInertServices({ app: '', cell: '', labels: {} })('routes')

@@ -3,6 +3,7 @@ import { EXIT_CODE_HELP } from '../lib/cli/exit-codes.ts'
 import { configSchema, filterSchema } from '../lib/config/schema.ts'
 import { clusterSchema, endpointSchema, listenerSchema } from '../lib/config/schema-network.ts'
 import { matchSchema, redirectSchema, routeSchema, targetSchema } from '../lib/config/schema-routes.ts'
+import { typeSchema } from '../lib/config/schema-types.ts'
 import type { SchemaNode } from '../lib/config/schema-walk.ts'
 
 const INTRODUCTION = `# Configuration
@@ -74,6 +75,11 @@ const SECTIONS: readonly Section[] = [
     title: 'routes: redirect',
     text: `${redirectSchema.description} At least one of \`path\`, \`prefix\`, \`host\`, \`scheme\` is needed.`,
     schema: redirectSchema,
+  },
+  {
+    title: 'types',
+    text: `Full class name → description. ${typeSchema.description} A class with a package that is neither described nor Java’s own may stand in \`parameters\`, not in a description.`,
+    schema: typeSchema,
   },
 ]
 

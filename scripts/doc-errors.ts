@@ -1,5 +1,7 @@
 // docs/errors.md, from the error table and the protocols' status tables.
 import { ERROR_CODES, ERRORS, type ErrorCode } from '../lib/core/errors.ts'
+import { status as boltStatus } from '../lib/protocols/bolt/status.ts'
+import { status as dubboStatus } from '../lib/protocols/dubbo/status.ts'
 import { status as httpStatus } from '../lib/protocols/http1/status.ts'
 import { status as mmtpStatus } from '../lib/protocols/mmtp/status.ts'
 
@@ -14,7 +16,7 @@ metrics and on the admin port, and callers may rely on it. Each protocol answers
 - **Retry** says whether the request may go again: \`never\`, \`unsent\` (nothing of it was processed, so any request may)
   or \`idempotent\` (it may have run, so only a request that is safe to repeat may).
 - **Flag** is the response flag in the access log.
-- **HTTP** is the status of a plain request, **Mmtp** the result code of an operation.
+- **HTTP** is the status of a plain request, **Mmtp** the result code of an operation, **Bolt** and **Dubbo** the status of an RPC.
 `
 
 const FLAGS: readonly (readonly [flag: string, meaning: string])[] = [
@@ -48,8 +50,8 @@ export function renderErrorsPage(): string {
   const rows = ERROR_CODES.map(renderRow).join('\n')
   const flags = FLAGS.map(([flag, meaning]) => `| \`${flag}\` | ${meaning} |`).join('\n')
   return `${INTRODUCTION}
-| Code | Meaning | Side | Retry | Flag | HTTP | Mmtp |
-|---|---|---|---|---|---|---|
+| Code | Meaning | Side | Retry | Flag | HTTP | Mmtp | Bolt | Dubbo |
+|---|---|---|---|---|---|---|---|---|
 ${rows}
 
 ## Flags
@@ -62,5 +64,5 @@ ${flags}
 
 function renderRow(code: ErrorCode): string {
   const { message, side, retry, flag } = ERRORS[code]
-  return `| \`${code}\` | ${message} | ${side} | ${retry} | \`${flag}\` | ${httpStatus[code]} | ${mmtpStatus[code]} |`
+  return `| \`${code}\` | ${message} | ${side} | ${retry} | \`${flag}\` | ${httpStatus[code]} | ${mmtpStatus[code]} | ${boltStatus[code]} | ${dubboStatus[code]} |`
 }

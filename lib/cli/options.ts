@@ -23,3 +23,17 @@ export interface FilterNewOptions {
   /** Overwrite files that are there. */
   readonly force?: boolean
 }
+
+/** Options of `meshgate api import`. */
+export interface ApiImportOptions {
+  /** The jar, or several joined like a class path. */
+  readonly jar: string
+  /** Full name of the service's interface. */
+  readonly service: string
+  /** Further classes to describe, such as subclasses that arguments may be. */
+  readonly class: readonly string[]
+  /** Cluster of the routes. */
+  readonly cluster: string
+  /** File to write; standard output when absent. */
+  readonly out?: string
+}

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { EXIT_CODE_HELP, ExitCode } from './exit-codes.ts'
-import type { FilterNewOptions, MmtpCallOptions } from './options.ts'
+import type { ApiImportOptions, FilterNewOptions, MmtpCallOptions } from './options.ts'
 import { DEFAULT_CONFIG } from './quick-run.ts'
 
 /** Where help and complaints go. */
@@ -50,6 +50,7 @@ function createProgram(streams: Streams, finish: Finish): Command {
   addSchema(program, finish)
   addFilter(program, finish)
   addMmtp(program, finish)
+  addApi(program, finish)
   program.addHelpText(
     'after',
     examples(['meshgate check meshgate.yaml', 'meshgate run -c meshgate.yaml', 'meshgate help mmtp call']) +
@@ -158,6 +159,35 @@ function addMmtp(program: Command, finish: Finish): void {
     .action(async (address: string, operation: string, options: MmtpCallOptions) => {
       const { mmtpCall } = await import('./mmtp-call.ts')
       finish((await mmtpCall(address, operation, options)) ?? ExitCode.Ok)
+    })
+}
+
+function addApi(program: Command, finish: Finish): void {
+  program
+    .command('api')
+    .summary('describe services')
+    .description('Helps to describe services of business processes.')
+    .command('import')
+    .summary('read a service from a jar')
+    .description(
+      'Reads the interface of a service and the classes it needs from a jar, with the javap of a JDK, and writes the ' +
+        '"types" and "routes" of a configuration.',
+    )
+    .requiredOption('--jar <file>', 'the jar; several are joined as in a class path')
+    .requiredOption('--service <interface>', 'full name of the interface')
+    .option('--class <name>', 'another class to describe, such as a subclass; may be repeated', collect, [])
+    .option('--cluster <name>', 'cluster of the routes', 'backend')
+    .option('-o, --out <file>', 'where to write it, in place of standard output')
+    .addHelpText(
+      'after',
+      examples([
+        'meshgate api import --jar order-api.jar --service com.example.OrderService --out order.yaml',
+        'meshgate api import --jar api.jar:model.jar --service com.example.OrderService --class com.example.GiftOrder',
+      ]) + exitCodes(),
+    )
+    .action(async (options: ApiImportOptions) => {
+      const { apiImport } = await import('./api-import.ts')
+      finish(await apiImport(options))
     })
 }
 

@@ -3,6 +3,7 @@ import {
   ADDRESS_HINT,
   address,
   count,
+  derivedCount,
   derivedDuration,
   duration,
   name,
@@ -73,7 +74,12 @@ export const listenerSchema = {
         'Whether a drain sends GoAway to `bolt` peers. Only meshes know it: a Java client breaks off the connection with its calls.',
     },
     maxConnections: count('Connections at once; further ones are closed at once.', 65_536, 1),
-    maxStreams: count('Requests at once on one multiplexed connection.', 128, 1, 65_536),
+    maxStreams: derivedCount(
+      'Requests at once on one multiplexed connection. An Mmtp peer is told; of an RPC client the connection is not read until one is over.',
+      '`128`; `4096` for `bolt` and `dubbo`',
+      1,
+      65_536,
+    ),
     limits: {
       type: 'object',
       description: 'What one message may cost.',

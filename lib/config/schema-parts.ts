@@ -54,6 +54,11 @@ export function count<const Default extends number>(
   return { type: 'integer', minimum, maximum, default: defaultValue, description } as const
 }
 
+/** As {@link count}, for a number whose default depends on something else; the loader fills it in. */
+export function derivedCount(description: string, defaultNote: string, minimum: number, maximum: number) {
+  return { type: 'integer', minimum, maximum, defaultNote, description } as const
+}
+
 /** Names become labels of metrics and parts of paths on the admin port. */
 export function name(description: string) {
   return {

@@ -14,6 +14,8 @@ import { type ServiceName, splitServiceName } from './service-name.ts'
 
 // Bolt: what its own server allows between heartbeats. Dubbo: three of its own client's heartbeats, as its server does.
 const LISTENER_IDLE_MS = { http1: 60_000, mmtp: 240_000, bolt: 90_000, dubbo: 180_000, auto: 240_000 }
+// RPC clients know of no limit: they have one connection for all their threads.
+const LISTENER_STREAMS = { http1: 128, mmtp: 128, bolt: 4096, dubbo: 4096, auto: 128 }
 // Below the 5 s after which many business processes (Node's own server among them) close an idle connection.
 // An RPC server does not mind a connection without requests as long as there are heartbeats.
 const CLUSTER_IDLE_MS = { http1: 4000, mmtp: 200_000, bolt: 600_000, dubbo: 600_000 }
@@ -41,7 +43,12 @@ export function spellOut(draft: Readonly<Record<string, unknown>>): Config {
 
 function spellOutListener(listener: DraftListener): ListenerConfig {
   const idle = listener.timeouts.idle ?? LISTENER_IDLE_MS[listener.protocol]
-  return Object.freeze({ ...listener, timeouts: Object.freeze({ ...listener.timeouts, idle }) })
+  const maxStreams = listener.maxStreams ?? LISTENER_STREAMS[listener.protocol]
+  return Object.freeze({
+    ...listener,
+    maxStreams,
+    timeouts: Object.freeze({ ...listener.timeouts, idle }),
+  })
 }
 
 function spellOutCluster(cluster: DraftCluster): ClusterConfig {
