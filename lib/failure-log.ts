@@ -14,11 +14,17 @@ export interface FailureServices {
   wallNow(): number
 }
 
+/** Failures of business processes that are logged in full each second; the others are counted. */
+const MAX_SERVICE_LINES = 100
+const SECOND_MS = 1000
+
 /** One per gateway. */
 export class FailureLog {
   readonly #services: FailureServices
   /** Looked up by name and labels once a code. */
   readonly #counters = new Map<ErrorCode, Counter>()
+  #secondStartMs = 0
+  #serviceLines = 0
 
   constructor(services: FailureServices) {
     this.#services = services
@@ -42,6 +48,24 @@ export class FailureLog {
     const isOurs = error.code === 'INTERNAL' || error.code === 'FILTER_FAILED'
     if (isOurs) log.error({ err: error, traceId }, 'exchange failed')
     else if (log.isLevelEnabled('debug')) log.debug({ err: error, traceId }, 'exchange failed')
+  }
+
+  /** A business process failed, and its caller heard only a part of it: the log has `detail`, an exception with its stack. */
+  onService(exchange: Exchange, detail: string): void {
+    const nowMs = this.#services.wallNow()
+    if (Math.abs(nowMs - this.#secondStartMs) >= SECOND_MS) this.#beginSecond(nowMs)
+    if (++this.#serviceLines > MAX_SERVICE_LINES) return
+    const { traceId, route, endpoint, response } = exchange
+    const facts = { route: route?.name ?? '', endpoint, status: response?.status ?? 0, traceId, detail }
+    this.#services.log.warn(facts, 'the business process failed')
+  }
+
+  #beginSecond(nowMs: number): void {
+    const left = this.#serviceLines - MAX_SERVICE_LINES
+    if (left > 0)
+      this.#services.log.warn({ count: left }, 'further failures of business processes were not logged')
+    this.#secondStartMs = nowMs
+    this.#serviceLines = 0
   }
 
   /** A connection was refused or closed for a reason that concerns no exchange. */

@@ -109,6 +109,7 @@ export class Gateway {
       timers: this.loop,
       now: () => this.loop.now(),
       onFailed: (exchange, error) => failures.onExchange(exchange, error),
+      onServiceFailed: (exchange, detail) => failures.onService(exchange, detail),
       onProtocolError: (error, peer, status) => failures.onConnection(error, peer, status),
     })
     this.#clusters = new RunningClusters((name) => ({

@@ -175,6 +175,10 @@ export class TestResponseHead implements LocalReply {
     return isFailureStatus(this.statusKind, this.status)
   }
 
+  get failureDetail(): string {
+    return ''
+  }
+
   get bodyLength(): number {
     return this.body.length
   }

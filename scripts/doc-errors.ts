@@ -32,6 +32,7 @@ const FLAGS: readonly (readonly [flag: string, meaning: string])[] = [
   ['NR', 'no route matched'],
   ['OM', 'meshgate had no room'],
   ['RL', 'a rate limit was reached'],
+  ['UAEX', 'a check of the request refused it: signature, session, authorisation, access'],
   ['UC', 'the business process closed the connection'],
   ['UF', 'the business process could not be reached'],
   ['UH', 'the cluster had no usable endpoint'],

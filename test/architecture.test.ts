@@ -33,15 +33,16 @@ const FOLDERS: Record<string, readonly string[]> = {
   cli: [EVERYTHING],
 }
 
-/** Folder of lib/protocols/ → its siblings that it may import. hessian is a part that two protocols share. */
+/** Folder of lib/protocols/ → its siblings that it may import. hessian and rpc are parts that two protocols share. */
 const PROTOCOLS: Record<string, readonly string[]> = {
-  bolt: ['hessian'],
-  dubbo: ['hessian'],
+  bolt: ['hessian', 'rpc'],
+  dubbo: ['hessian', 'rpc'],
   grpc: ['http2'],
   hessian: [],
   http1: [],
   http2: [],
   mmtp: [],
+  rpc: [],
 }
 
 /** npm package → the folders that may import it: one package, one folder, unless a comment says why not. */

@@ -66,9 +66,16 @@ export class HeaderTable implements Headers {
 
   /** Copies `length` bytes from `base` into a leased block, because the table outlives the bytes it was made from. */
   retain(length: number): void {
-    if (this.#block !== null) return
-    const block = acquireBlock(length)
+    if (this.#block === null) this.retainFor(length, 0)
+  }
+
+  /** As {@link HeaderTable.retain}, in a block where `room` bytes can be written behind the copied ones. */
+  protected retainFor(length: number, room: number): void {
+    const old = this.#block
+    if (old !== null && length + room <= old.bytes.length) return
+    const block = acquireBlock(length + room)
     this.bytes.copy(block.bytes, 0, this.base, this.base + length)
+    old?.release()
     this.#block = block
     this.bytes = block.bytes
     this.base = 0
@@ -129,6 +136,11 @@ export class HeaderTable implements Headers {
 
   add(name: string, value: string): void {
     checkHeader(name, value)
+    this.append(name, value)
+  }
+
+  /** See {@link Headers}. */
+  addMade(name: string, value: string, _bytes: Buffer, _start: number): void {
     this.append(name, value)
   }
 
@@ -233,8 +245,13 @@ const SHORT_VALUE = 16
 export function checkHeader(name: string, value: string): void {
   if (!checkedNames.has(name)) checkName(name)
   if (value.length <= SHORT_VALUE ? hasControl(value) : FORBIDDEN_IN_VALUE.test(value)) {
-    throw new TypeError(`the value of header ${name} holds a control character (CR, LF, NUL …)`)
+    throw controlCharacter(name)
   }
+}
+
+/** What is thrown for a value that would break the message. */
+export function controlCharacter(name: string): TypeError {
+  return new TypeError(`the value of header ${name} holds a control character (CR, LF, NUL …)`)
 }
 
 function checkName(name: string): void {

@@ -9,11 +9,13 @@ export class LocalResponse implements LocalReply {
   readonly statusKind: StatusKind
   readonly headers = new HeaderTable()
   readonly body: Buffer
+  readonly failureDetail: string
 
-  constructor(statusKind: StatusKind, status: number, body: Buffer) {
+  constructor(statusKind: StatusKind, status: number, body: Buffer, failureDetail = '') {
     this.statusKind = statusKind
     this.status = status
     this.body = body
+    this.failureDetail = failureDetail
   }
 
   get isFailure(): boolean {

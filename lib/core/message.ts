@@ -22,6 +22,11 @@ export interface Headers {
   set(name: string, value: string): void
   /** Adds one more value. Throws like {@link Headers.set}. */
   add(name: string, value: string): void
+  /**
+   * As {@link Headers.add} for a short ASCII value that its maker vouches for: nothing is checked. `bytes` spell it from `start` on, for
+   * those who write bytes.
+   */
+  addMade?(name: string, value: string, bytes: Buffer, start: number): void
   remove(name: string): void
   /** Calls `visit` for each header that is present, in order of arrival, added ones last. */
   forEach(visit: (name: string, value: string) => void): void
@@ -32,7 +37,7 @@ export interface RequestHead {
   readonly protocol: ProtocolName
   /** `GET`, `POST` …; an Mmtp request is a `POST`; of an RPC the name of its method. */
   readonly method: string
-  /** The path as it came, percent-encoding untouched, no query; `*` for asterisk-form; `''` for an Mmtp operation. Assign to rewrite it. */
+  /** The path as it came, percent-encoding untouched, no query; `*` for asterisk-form; `''` for an Mmtp operation and for an RPC. Assign to rewrite it. */
   path: string
   /** What followed `?`, without it; `''` when there was none. Assign to rewrite it. */
   query: string
@@ -71,6 +76,8 @@ export interface ResponseHead {
   readonly statusKind: StatusKind
   /** True when it tells of a failure on the server's side: HTTP 5xx, a result code from 4000 on, an RPC's status other than success, an exception thrown by the service. */
   readonly isFailure: boolean
+  /** What went wrong, in full: for the log, never for the caller. `''` when the response itself tells all. */
+  readonly failureDetail: string
   readonly headers: Headers
   /** Bytes of the body, 0 when there is none, -1 when only its end will tell. */
   readonly bodyLength: number

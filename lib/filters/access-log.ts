@@ -181,7 +181,9 @@ function escapeCharacter(character: string): string {
   return code > 0xff ? `\\u${code.toString(16)}` : `\\x${code.toString(16).padStart(2, '0')}`
 }
 
+const RESULT_SUCCESS = 1000
+
 function hasFailed({ error, refusal, response }: Exchange): boolean {
   if (error !== null || refusal !== null || response === null) return true
-  return response.statusKind === 'http' ? response.status >= 500 : response.status !== 1000
+  return response.isFailure || (response.statusKind === 'result' && response.status !== RESULT_SUCCESS)
 }

@@ -67,8 +67,8 @@ const FIELDS: Readonly<Record<string, FieldMaker>> = {
   error: () => errorCode,
   error_detail:
     () =>
-    ({ error }) =>
-      orNull(error?.detail ?? ''),
+    ({ error, response }) =>
+      orNull(error?.detail ?? response?.failureDetail ?? ''),
   duration_ms:
     ({ clock }) =>
     ({ startMs, endMs }) =>

@@ -46,8 +46,8 @@ export interface HeaderRules {
   readonly add?: Readonly<Record<string, string>>
 }
 
-/** Changes the headers of one message of an exchange. */
-export type HeaderChange = (headers: Headers, exchange: Exchange) => void
+/** Changes the headers of one message of an exchange; `isRpc` when it is one of Bolt or Dubbo. */
+export type HeaderChange = (headers: Headers, exchange: Exchange, isRpc: boolean) => void
 
 const HOP_BY_HOP = new Set(
   'connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade'.split(
@@ -59,7 +59,7 @@ const FRAMING = new Set(['content-length', 'host', 'expect'])
 const GATEWAY = new Set(
   'operation-type uid shard target-cell origin-zone ldc-ver zone-hint mesh-percent result-status'.split(' '),
 )
-const TOKEN = /^[!#$%&'*+.^`|~0-9a-z-]+$/
+const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
 
 /** Compiles the rules; null when there are none. Removing comes first, then setting, then adding. Throws for a name or field that is refused. */
 export function compileHeaderRules(
@@ -75,13 +75,13 @@ export function compileHeaderRules(
   ]
   if (changes.length === 0) return null
   if (changes.length === 1) return changes[0]
-  return (headers, exchange) => {
-    for (let i = 0; i < changes.length; i++) changes[i](headers, exchange)
+  return (headers, exchange, isRpc) => {
+    for (let i = 0; i < changes.length; i++) changes[i](headers, exchange, isRpc)
   }
 }
 
 function compileRemove(rule: string | { name: string; value: string }, where: string): HeaderChange {
-  const name = checkName(typeof rule === 'string' ? rule : rule.name, `${where}.remove`)
+  const name = checkRuleName(typeof rule === 'string' ? rule : rule.name, `${where}.remove`)
   if (typeof rule === 'string') return (headers) => headers.remove(name)
   const { value } = rule
   return (headers) => {
@@ -96,19 +96,23 @@ function compileWrite(
   where: string,
   context: FieldContext,
 ): HeaderChange {
-  const name = checkName(rawName, `${where}.${verb}`)
+  const name = checkRuleName(rawName, `${where}.${verb}`)
   const template = compileValue(text, `${where}.${verb}.${rawName}`, context)
   const { constant } = template
-  if (constant !== null) {
+  const isRpcName = name.includes('_')
+  if (constant !== null && rawName === name && !isRpcName) {
     return verb === 'set'
       ? (headers) => headers.set(name, constant)
       : (headers) => headers.add(name, constant)
   }
-  return (headers, exchange) => {
-    const value = valueOf(template, exchange)
+  return (headers, exchange, isRpc) => {
+    if (isRpcName && !isRpc) return
+    const value = constant ?? valueOf(template, exchange)
     if (value === null) return
-    if (verb === 'set') headers.set(name, value)
-    else headers.add(name, value)
+    // HTTP and Mmtp have names in lower case only.
+    const key = isRpc ? rawName : name
+    if (verb === 'set') headers.set(key, value)
+    else headers.add(key, value)
   }
 }
 
@@ -151,8 +155,17 @@ function percentEncode(text: string): string {
   return encoded
 }
 
-/** The name in lower case. Throws when rules may not touch it. */
+/** The name, which answers of any protocol may have, in lower case. Throws when it may not be written. */
 export function checkName(name: string, where: string): string {
+  if (name.includes('_')) {
+    const reason = 'has an underscore, which many servers drop or confuse with "-"; write it with "-"'
+    throw new Error(`${where}: header "${name}" ${reason}`)
+  }
+  return checkRuleName(name, where)
+}
+
+/** The name in lower case; with an underscore it is one of RPCs alone. Throws when rules may not touch it. */
+function checkRuleName(name: string, where: string): string {
   const key = name.toLowerCase()
   const reason = refusal(key)
   if (reason !== null) throw new Error(`${where}: header "${name}" ${reason}`)
@@ -160,8 +173,6 @@ export function checkName(name: string, where: string): string {
 }
 
 function refusal(key: string): string | null {
-  if (key.includes('_'))
-    return 'has an underscore, which many servers drop or confuse with "-"; write it with "-"'
   if (!TOKEN.test(key)) return 'is no header name: letters, digits and hyphens only'
   if (HOP_BY_HOP.has(key)) return 'belongs to one hop and is not forwarded'
   if (key === 'host') return 'is changed by the route: rewrite: { host: … }'

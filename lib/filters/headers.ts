@@ -26,11 +26,16 @@ export const headers: FilterDefinition<Options> = {
     const onResponseHead = compileHeaderRules(options.response, 'response', services)
     const filter: { -readonly [K in keyof Filter]: Filter[K] } = { name: services.name }
     if (onRequestHead !== null || onResponseHead === null) {
-      filter.onRoute = (exchange: Exchange) => onRequestHead?.(exchange.request.headers, exchange)
+      filter.onRoute = (exchange: Exchange) => {
+        const { headers, protocol } = exchange.request
+        onRequestHead?.(headers, exchange, protocol === 'bolt' || protocol === 'dubbo')
+      }
     }
     if (onResponseHead !== null) {
       filter.onResponse = (exchange: Exchange) => {
-        if (exchange.response !== null) onResponseHead(exchange.response.headers, exchange)
+        if (exchange.response === null) return
+        const { headers, statusKind } = exchange.response
+        onResponseHead(headers, exchange, statusKind === 'bolt' || statusKind === 'dubbo')
       }
     }
     return filter

@@ -6,12 +6,14 @@ import { Sampler } from './sampler.ts'
 import {
   isSofaRpcId,
   isSofaTraceId,
+  type MadeIds,
   parseTraceParent,
   SofaTraceIds,
   spanIdOf,
   TraceParentPool,
   traceIdOf,
 } from './trace-ids.ts'
+import { boltCarrier, dubboCarrier, type TraceCarrier } from './trace-rpc.ts'
 
 /** Options of `trace-context`. */
 export const traceContextSchema = {
@@ -24,7 +26,7 @@ export const traceContextSchema = {
       minItems: 1,
       default: ['w3c', 'sofa'],
       description:
-        'Which kinds of ids are read and made; the first one is what logs show. Over Mmtp, which has names of its own for SOFATracer ids, W3C ids are made only where `sofa` is left out',
+        'Which kinds of ids are read and made; the first one is what logs show. Over Mmtp, Bolt and Dubbo, which have names of their own for SOFATracer ids, W3C ids are made only where `sofa` is left out',
     },
     trust: {
       enum: [true, false, 'listener'],
@@ -85,12 +87,26 @@ class TraceContext implements Filter {
 
   onRequest(exchange: Exchange): void {
     const isTrusted = this.#trust === 'listener' ? exchange.listener.trusted : this.#trust
-    const headers = exchange.request.headers
-    const isMmtp = exchange.request.protocol === 'mmtp'
-    if (this.#hasW3c) this.#applyW3c(exchange, headers, isTrusted, isMmtp && this.#hasSofa)
+    const { headers, protocol } = exchange.request
+    if (this.#hasW3c) this.#applyW3c(exchange, headers, isTrusted, this.#hasSofa && protocol !== 'http1')
     if (!this.#hasSofa) return
-    if (isMmtp) this.#applySofa(exchange, headers, isTrusted, MMTP_TRACE_ID, MMTP_RPC_ID)
-    else this.#applySofa(exchange, headers, isTrusted, HTTP_TRACE_ID, HTTP_RPC_ID)
+    if (protocol === 'http1') this.#applySofa(exchange, headers, isTrusted, HTTP_TRACE_ID, HTTP_RPC_ID)
+    else if (protocol === 'mmtp') this.#applySofa(exchange, headers, isTrusted, MMTP_TRACE_ID, MMTP_RPC_ID)
+    else this.#applyRpc(exchange, headers, isTrusted, protocol === 'bolt' ? boltCarrier : dubboCarrier)
+  }
+
+  /** An RPC whose ids came is left as it is, so that it can be forwarded as it is. */
+  #applyRpc(exchange: Exchange, headers: Headers, isTrusted: boolean, carrier: TraceCarrier): void {
+    const came = carrier.traceId(headers)
+    if (came === null && exchange.traceId !== '') return
+    const isKnown = isTrusted && came !== null && isSofaTraceId(came)
+    const traceId = isKnown ? came : this.#sofaIds.next()
+    const rpcCame = isKnown ? carrier.rpcId(headers) : null
+    const isRpcKnown = rpcCame !== null && isSofaRpcId(rpcCame)
+    const rpcId = isRpcKnown ? rpcCame : '0'
+    if (!isRpcKnown) carrier.write(headers, traceId, rpcId)
+    exchange.rpcId = rpcId
+    if (this.#isSofaFirst || exchange.traceId === '') exchange.traceId = traceId
   }
 
   #applyW3c(exchange: Exchange, headers: Headers, isTrusted: boolean, isOptional: boolean): void {
@@ -104,10 +120,12 @@ class TraceContext implements Filter {
       return
     }
     const isSampled = this.#sampler === null || this.#sampler.take()
-    const made = (isSampled ? this.#sampled : this.#unsampled).next()
+    const ids = isSampled ? this.#sampled : this.#unsampled
+    const made = ids.next()
     exchange.traceId = traceIdOf(made)
     exchange.spanId = spanIdOf(made)
-    put(headers, 'traceparent', made, header === null)
+    if (header === null) addMade(headers, 'traceparent', made, ids)
+    else headers.set('traceparent', made)
     // A tracestate belongs to the traceparent that it came with.
     if (headers.has('tracestate')) headers.remove('tracestate')
   }
@@ -124,15 +142,17 @@ class TraceContext implements Filter {
     const traceId = isKnown ? came : this.#sofaIds.next()
     const rpcCame = headers.get(rpcName)
     const rpcId = isKnown && rpcCame !== null && isSofaRpcId(rpcCame) ? rpcCame : '0'
-    if (!isKnown) put(headers, traceName, traceId, came === null)
-    if (rpcCame !== rpcId) put(headers, rpcName, rpcId, rpcCame === null)
+    if (came === null) addMade(headers, traceName, traceId, this.#sofaIds)
+    else if (!isKnown) headers.set(traceName, traceId)
+    if (rpcCame === null) headers.add(rpcName, rpcId)
+    else if (rpcCame !== rpcId) headers.set(rpcName, rpcId)
     exchange.rpcId = rpcId
     if (this.#isSofaFirst || exchange.traceId === '') exchange.traceId = traceId
   }
 }
 
-/** Adding spares the search for old values, where the caller knows that there are none. */
-function put(headers: Headers, name: string, value: string, isAbsent: boolean): void {
-  if (isAbsent) headers.add(name, value)
-  else headers.set(name, value)
+/** Adds an id that was just made. Adding spares the search for old values, where the caller knows that there are none. */
+function addMade(headers: Headers, name: string, id: string, ids: MadeIds): void {
+  if (headers.addMade === undefined) headers.add(name, id)
+  else headers.addMade(name, id, ids.bytes, ids.position)
 }

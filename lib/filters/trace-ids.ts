@@ -11,14 +11,23 @@ const POOLED = 256
 /** Ids that are cut out of one string. Whoever keeps one keeps all of that alive, so it is short. */
 const CUT_TOGETHER = 16
 
+/** Makes ids as strings, and shows the bytes of the newest one. */
+export interface MadeIds {
+  next(): string
+  /** Spells the id that was made last, from `position` on, until the next one is made. */
+  readonly bytes: Buffer
+  readonly position: number
+}
+
 /**
  * Makes `traceparent` values: random digits are written into a buffer of 256 ready-made headers, 16 of them become one flat
  * string, and each value is cut out of that. A string for each takes four times as long; joining parts as well, because whoever
  * writes a joined string flattens it first (perf/micro/filters.ts).
  */
-export class TraceParentPool {
+export class TraceParentPool implements MadeIds {
   readonly #random = Buffer.alloc((POOLED * DIGITS_IN_TRACEPARENT) / 2)
   readonly #bytes: Buffer
+  position = 0
   #position: number
   #text = ''
   #cut = 0
@@ -30,11 +39,16 @@ export class TraceParentPool {
     this.#position = this.#bytes.length
   }
 
+  get bytes(): Buffer {
+    return this.#bytes
+  }
+
   /** The next value; {@link traceIdOf} and {@link spanIdOf} give its parts. */
   next(): string {
     if (this.#cut === this.#text.length) this.#nextText()
     const start = this.#cut
     this.#cut = start + TRACEPARENT_LENGTH
+    this.position = this.#position - this.#text.length + start
     return this.#text.substring(start, this.#cut)
   }
 
@@ -119,7 +133,8 @@ const LAST_COUNT = 9000
 const COUNT_DIGITS = 4
 
 /** Makes SOFATracer ids: IPv4 as 8 hex digits, milliseconds, a counter from 1000 to 9000, the process id. */
-export class SofaTraceIds {
+export class SofaTraceIds implements MadeIds {
+  position = 0
   readonly #clock: Clock
   readonly #address: string
   readonly #pid: string
@@ -139,6 +154,10 @@ export class SofaTraceIds {
     this.#pid = String(pid)
   }
 
+  get bytes(): Buffer {
+    return this.#bytes
+  }
+
   /** The next id. The first of a millisecond is made alone, as it may be the only one; the others together. */
   next(): string {
     const now = Math.floor(this.#clock.wallNow())
@@ -146,6 +165,7 @@ export class SofaTraceIds {
       this.#beginMillisecond(now)
       this.#text = ''
       this.#cut = 0
+      this.position = 0
       return this.#write(1)
     }
     if (this.#cut === this.#text.length) {
@@ -154,6 +174,7 @@ export class SofaTraceIds {
     }
     const start = this.#cut
     this.#cut = start + this.#length
+    this.position = start
     return this.#text.substring(start, this.#cut)
   }
 

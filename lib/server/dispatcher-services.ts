@@ -10,6 +10,8 @@ export interface DispatcherServices {
   now(): number
   /** Called once for each exchange that meshgate itself failed, when it ends. */
   onFailed(exchange: Exchange, error: GatewayError): void
+  /** Called once for each exchange whose business process failed with more to say than the caller was told. */
+  onServiceFailed(exchange: Exchange, detail: string): void
   /** A connection was refused or closed without an exchange. */
   onProtocolError(error: GatewayError, peer: PeerInfo, status: number): void
 }

@@ -23,6 +23,7 @@ import { Drive, driveOf } from './drive.ts'
 import { releaseStream, resumeRequest, resumeResponse, sendRequest, sendResponse } from './flow.ts'
 import { localAnswer, redirectAnswer } from './local-answer.ts'
 import { recordEnd, recordStart } from './record.ts'
+import { reportFailure } from './report.ts'
 import { mayRepeat } from './repeat.ts'
 import type { RuntimeSource } from './runtime.ts'
 
@@ -334,7 +335,7 @@ export class Dispatcher
     exchange.state = ExchangeState.Responding
     sendResponse(exchange, drive)
     if (drive.responseEnded) this.onDirectionEnded(exchange, drive)
-    else if (exchange.downstream.isWritable) resumeResponse(exchange, drive)
+    else if (drive.isResponsePaused && exchange.downstream.isWritable) resumeResponse(exchange, drive)
   }
 
   /** An exchange ends with its response; a tunnel when both sides have ended. */
@@ -386,7 +387,7 @@ export class Dispatcher
     this.#deadlines.end(exchange)
     drive.chain.runEnd(exchange)
     recordEnd(exchange)
-    if (exchange.error !== null) this.#services.onFailed(exchange, exchange.error)
+    reportFailure(exchange, this.#services)
     drive.requestHold?.clear()
     drive.responseHold?.clear()
     exchange.request.release()

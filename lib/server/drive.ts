@@ -6,9 +6,9 @@ import type { Runtime } from './runtime.ts'
 
 /** One per exchange; fixed shape. */
 export class Drive {
-  readonly runtime: Runtime
+  declare readonly runtime: Runtime
   /** The base chain, then the route's. */
-  chain: Chain
+  declare chain: Chain
   /** Request body that cannot be sent yet. */
   requestHold: Hold | null = null
   /** Response body that cannot be sent yet. */

@@ -59,7 +59,9 @@ export function sendRequest(exchange: Exchange, drive: Drive, stream: UpstreamSt
   const isWhole = exchange.requestEnded
   stream.sendRequest(exchange.request, isWhole && (hold === null || hold.isEmpty))
   if (hold !== null && exchange.upstream === stream) sendHeld(stream, hold, isWhole)
-  if (exchange.upstream === stream && stream.isWritable) resumeRequest(exchange, drive)
+  if (drive.isRequestPaused && exchange.upstream === stream && stream.isWritable) {
+    resumeRequest(exchange, drive)
+  }
 }
 
 /** Sends the response to the caller: the head, and what there is of the body. */

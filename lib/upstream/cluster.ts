@@ -106,6 +106,10 @@ export class Cluster implements Destination, HostContext {
   }
 
   open(exchange: Exchange): UpstreamStream | GatewayError | null {
+    const { protocol } = exchange.request
+    // The arguments of an RPC are in a language of their own, which no other protocol's process could read.
+    if (protocol !== this.options.protocol.name && (protocol === 'bolt' || protocol === 'dubbo'))
+      return new GatewayError('FEATURE_UNSUPPORTED', `cluster ${this.name} speaks no ${protocol}`)
     const host = this.#balancer.pick(exchange.hashKey)
     if (host === null) return new GatewayError('NO_ENDPOINT', `cluster ${this.name}`)
     const wasTried = exchange.attempts > 1 && host.name === exchange.endpoint

@@ -261,6 +261,7 @@ export class Rig implements Notes {
         timers: this.clock,
         now: () => this.clock.now(),
         onFailed: (_exchange, error) => void this.failures.push(error.code),
+        onServiceFailed: (_exchange, detail) => void this.log.push(`service failed ${detail}`),
         onProtocolError: (error) => void this.log.push(`protocol error ${error.code}`),
       },
     )

@@ -164,6 +164,7 @@ export const SERVER_OPTIONS: ServerCodecOptions = {
   maxHeaders: 100,
   maxUriBytes: 16384,
   maxBodyBytes: 0,
+  maxFrameBytes: 0,
   headerTimeoutMs: 10_000,
   idleTimeoutMs: 60_000,
   forwarded: 'off',
@@ -171,16 +172,20 @@ export const SERVER_OPTIONS: ServerCodecOptions = {
   trusted: true,
   maxStreams: 1,
   cell: 'RZ01A',
+  boltGoAway: false,
 }
 
 export const CLIENT_OPTIONS: ClientCodecOptions = {
   maxHeadBytes: 65536,
   maxHeaders: 100,
   maxBodyBytes: 0,
+  maxFrameBytes: 0,
   idleTimeoutMs: 30_000,
   maxStreams: 1,
   maxRequests: 0,
   cell: 'RZ01A',
+  heartbeatMs: 0,
+  app: '',
 }
 
 const listener = { name: 'in', trusted: true } as ListenerInfo

@@ -434,6 +434,7 @@ export const SERVER_OPTIONS: ServerCodecOptions = {
   maxHeaders: 100,
   maxUriBytes: 16_384,
   maxBodyBytes: 0,
+  maxFrameBytes: 0,
   headerTimeoutMs: 10_000,
   idleTimeoutMs: 30_000,
   forwarded: 'append',
@@ -441,16 +442,20 @@ export const SERVER_OPTIONS: ServerCodecOptions = {
   trusted: true,
   maxStreams: 128,
   cell: '',
+  boltGoAway: false,
 }
 
 export const CLIENT_OPTIONS: ClientCodecOptions = {
   maxHeadBytes: 65_536,
   maxHeaders: 100,
   maxBodyBytes: 0,
+  maxFrameBytes: 0,
   idleTimeoutMs: 30_000,
   maxStreams: 128,
   maxRequests: 0,
   cell: '',
+  heartbeatMs: 0,
+  app: '',
 }
 
 /** A server codec on a fake wire. */

@@ -17,10 +17,13 @@ const CODEC = {
   maxHeadBytes: 0,
   maxHeaders: 0,
   maxBodyBytes: 0,
+  maxFrameBytes: 0,
   idleTimeoutMs: 0,
   maxStreams: 0,
   maxRequests: 0,
   cell: '',
+  heartbeatMs: 0,
+  app: '',
 }
 const LISTENER = { name: 'in', stats: makeStats(), trusted: true }
 const PEER = { remoteAddress: '', remotePort: 0, localAddress: '', localPort: 0 }

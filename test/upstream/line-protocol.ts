@@ -152,6 +152,7 @@ export function lineProtocol(limit: number): Protocol {
     },
     createClient: (wire: Wire, _options: ClientCodecOptions, handler: UpstreamHandler, owner: ClientOwner) =>
       new LineClient(wire, limit, handler, owner),
+    compileCall: null,
   }
 }
 

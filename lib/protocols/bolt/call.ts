@@ -12,7 +12,15 @@ import { HessianReader } from '../hessian/reader.ts'
 import { skipValue } from '../hessian/reader-skip.ts'
 import { ClassDef } from '../hessian/values.ts'
 import { HessianWriter } from '../hessian/writer.ts'
-import { type CallAnswer, exceptionAnswer, failedAnswer, ResultCode, resultAnswer } from './call-answer.ts'
+import {
+  CallResponse,
+  callFailure,
+  callResult,
+  notConverted,
+  ResultCode,
+  unknownMethod,
+  unknownService,
+} from '../rpc/call-response.ts'
 import { CallHeaders, constantPairs } from './call-headers.ts'
 import { EXCEPTION_CLASS, FrameType, REQUEST_CLASS, Serializer, Status } from './constants.ts'
 import { writeOwn } from './encoder.ts'
@@ -107,7 +115,7 @@ export class BoltCall implements Call {
   }
 
   /** What the response with the content `start…end` means: an answer for the caller, or a failure. */
-  answer(response: BoltResponse, bytes: Buffer, start: number, end: number): CallAnswer | GatewayError {
+  answer(response: BoltResponse, bytes: Buffer, start: number, end: number): CallResponse | GatewayError {
     const { status, serializer, isError } = response
     if (status !== Status.Success) return failureOf(status, textOf(serializer, bytes, start, end))
     if (serializer !== Serializer.Hessian) {
@@ -118,8 +126,7 @@ export class BoltCall implements Call {
       reader.reset(bytes, start, end)
       return this.#read(isError)
     } catch (error) {
-      if (error instanceof ConversionError)
-        return failedAnswer(ResultCode.NotConverted, 'the result has no JSON form', error.message)
+      if (error instanceof ConversionError) return notConverted(error.message)
       if (error instanceof HessianError)
         return new GatewayError('UPSTREAM_PROTOCOL', `the answer is malformed: ${error.message}`, error)
       throw error
@@ -127,7 +134,7 @@ export class BoltCall implements Call {
   }
 
   /** Reads a SofaResponse; `hasThrown` when its header says that something went wrong. */
-  #read(hasThrown: boolean): CallAnswer | GatewayError {
+  #read(hasThrown: boolean): CallResponse | GatewayError {
     let isRefused = false
     let message = ''
     let exception: ServiceException | null = null
@@ -145,22 +152,20 @@ export class BoltCall implements Call {
     }
     if (isRefused) return this.#refused(message)
     if (exception !== null) return this.#thrown(exception)
-    if (result !== null) return resultAnswer(result)
+    if (result !== null) return callResult(result)
     return new GatewayError('UPSTREAM_PROTOCOL', 'the answer holds neither a result nor an exception')
   }
 
-  #thrown(exception: ServiceException): CallAnswer {
+  #thrown(exception: ServiceException): CallResponse {
     const { memo, body } = exceptionReply(exception, this.#rules.exceptions)
-    return exceptionAnswer(exception, memo, body)
+    return new CallResponse(ResultCode.BusinessException, body, memo, exception.logText)
   }
 
   /** SOFARPC itself failed. A message without its codes is what a server for Node makes of an exception. */
-  #refused(message: string): CallAnswer {
-    if (message.startsWith(UNKNOWN_SERVICE))
-      return failedAnswer(ResultCode.UnknownService, 'the service was not found', message)
-    if (message.startsWith(UNKNOWN_METHOD))
-      return failedAnswer(ResultCode.UnknownMethod, 'the method was not found', message)
-    if (RPC_CODE.test(message)) return failedAnswer(ResultCode.Failed, 'the service failed', message)
+  #refused(message: string): CallResponse {
+    if (message.startsWith(UNKNOWN_SERVICE)) return unknownService(message)
+    if (message.startsWith(UNKNOWN_METHOD)) return unknownMethod(message)
+    if (RPC_CODE.test(message)) return callFailure(ResultCode.Failed, 'the service failed', message)
     return this.#thrown({ className: '', message, logText: message })
   }
 }
@@ -171,10 +176,10 @@ export function compileBoltCall(target: CallTarget, types: TypeDescriptions): Bo
 }
 
 /** What a status other than success means for the exchange. */
-function failureOf(status: number, text: string): CallAnswer | GatewayError {
+function failureOf(status: number, text: string): CallResponse | GatewayError {
   const detail = text === '' ? `status ${status}` : `status ${status}: ${text}`
   if (status === Status.DeserializationFailed) {
-    return failedAnswer(ResultCode.NotConverted, 'the service could not read its arguments', detail)
+    return callFailure(ResultCode.NotConverted, 'the service could not read its arguments', detail)
   }
   return new GatewayError(errorOf(status), detail)
 }

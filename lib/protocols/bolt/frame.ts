@@ -8,10 +8,12 @@
  * ```
  */
 import { crc32 } from 'node:zlib'
+import type { RpcTraits } from '../rpc/connection.ts'
 import {
   Command,
   CRC_LENGTH,
   CrcVersion,
+  FRAME_TIMEOUT_MS,
   FrameType,
   MAX_SHORT_LENGTH,
   MIN_FIXED_LENGTH,
@@ -100,19 +102,11 @@ export function hasCrc(bytes: Buffer, at: number): boolean {
   )
 }
 
-/** Length of the frame at `at`, of which the fixed part is there and was found sound. */
-export function frameLength(bytes: Buffer, at: number): number {
-  const fixed = fixedLength(bytes[at] as number, typeOf(bytes, at) === FrameType.Response)
-  const lengths = at + fixed - 8
-  const parts = readU16(bytes, lengths) + readU16(bytes, lengths + 2) + readI32(bytes, lengths + 4)
-  return fixed + parts + (hasCrc(bytes, at) ? CRC_LENGTH : 0)
-}
-
 /**
  * What is wrong with a fixed part, of which `have` bytes are there; null when nothing is, as far as they go. Where a
  * Java peer would close the connection, so do we.
  */
-export function faultOf(bytes: Buffer, at: number, have: number): string | null {
+function faultOf(bytes: Buffer, at: number, have: number): string | null {
   const proto = bytes[at] as number
   if (proto !== Proto.V1 && proto !== Proto.V2) return `protocol byte ${proto}: 1 or 2 is right`
   if (have < MIN_FIXED_LENGTH) return null
@@ -126,13 +120,12 @@ export function faultOf(bytes: Buffer, at: number, have: number): string | null 
       return `version ${version} of v2: 1 or 2 is right`
     if ((bytes[at + 11] as number) >= SWITCH_LIMIT) return `switch ${bytes[at + 11]}: below 128 is right`
   }
-  return null
+  const fixed = fixedLength(proto, type === FrameType.Response)
+  return have < fixed ? null : lengthFaultOf(bytes, at + fixed - 8)
 }
 
-/** What is wrong with the lengths at the end of a whole fixed part; null when nothing is. */
-export function lengthFaultOf(bytes: Buffer, at: number): string | null {
-  const fixed = fixedLength(bytes[at] as number, typeOf(bytes, at) === FrameType.Response)
-  const lengths = at + fixed - 8
+/** What is wrong with the three lengths at `lengths`, which end the fixed part; null when nothing is. */
+function lengthFaultOf(bytes: Buffer, lengths: number): string | null {
   const classLength = readU16(bytes, lengths)
   const headerLength = readU16(bytes, lengths + 2)
   const contentLength = readI32(bytes, lengths + 4)
@@ -169,4 +162,22 @@ export function hopOf(bytes: Buffer, at: number): Hop {
     switchByte: isV1 ? 0 : (bytes[at + 11] as number),
     id: idOf(bytes, at),
   }
+}
+
+/** How frames are cut; a checksum is included and not verified. */
+export const traits: RpcTraits = {
+  layout: {
+    faultOf,
+    fixedLength(bytes, at, have) {
+      if (have < MIN_FIXED_LENGTH) return MIN_FIXED_LENGTH
+      return fixedLength(bytes[at] as number, typeOf(bytes, at) === FrameType.Response)
+    },
+    frameLength(bytes, at) {
+      const fixed = fixedLength(bytes[at] as number, typeOf(bytes, at) === FrameType.Response)
+      const lengths = at + fixed - 8
+      const parts = readU16(bytes, lengths) + readU16(bytes, lengths + 2) + readI32(bytes, lengths + 4)
+      return fixed + parts + (hasCrc(bytes, at) ? CRC_LENGTH : 0)
+    },
+  },
+  frameTimeoutMs: FRAME_TIMEOUT_MS,
 }

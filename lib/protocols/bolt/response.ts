@@ -25,6 +25,10 @@ export class BoltResponse extends BoltMessage implements ResponseHead {
     return this.status !== Status.Success || this.#isError
   }
 
+  get failureDetail(): string {
+    return ''
+  }
+
   /** True when the header block says that the content holds an exception, of the service or of SOFARPC itself. */
   get isError(): boolean {
     return this.#isError
@@ -64,6 +68,10 @@ export class BoltReply implements LocalReply {
 
   get isFailure(): boolean {
     return this.status !== Status.Success
+  }
+
+  get failureDetail(): string {
+    return ''
   }
 
   get bodyLength(): number {

@@ -1,14 +1,15 @@
 /** Calls of Dubbo methods that operations become: arguments from JSON, the answer back to JSON. */
-import type { UpstreamHandler } from '../../core/codec.ts'
-import { GatewayError } from '../../core/errors.ts'
-import { type Exchange, ExchangeState } from '../../core/exchange.ts'
+import type { GatewayError } from '../../core/errors.ts'
+import type { Exchange } from '../../core/exchange.ts'
 import type { Call, CallTarget, JsonRules, TypeDescriptions } from '../../core/route.ts'
 import { type ArgumentsPlan, compileArguments, compileResult } from '../hessian/call.ts'
 import { final } from '../hessian/dialect.ts'
 import type { ResultWriter } from '../hessian/hessian-json.ts'
 import { HessianWriter } from '../hessian/writer.ts'
+import type { CallResponse } from '../rpc/call-response.ts'
+import { timeLeftMs } from '../rpc/time-left.ts'
 import { type CallContext, readAnswer } from './answer.ts'
-import { HEADER_LENGTH, NO_VERSION, PROTOCOL_VERSION, Serialization } from './constants.ts'
+import { NO_VERSION, PROTOCOL_VERSION, Serialization } from './constants.ts'
 
 const GENERIC_METHOD = '$invoke'
 const GENERIC_DESCRIPTOR = 'Ljava/lang/String;[Ljava/lang/String;[Ljava/lang/Object;'
@@ -54,28 +55,14 @@ export class DubboCall implements Call, CallContext {
 
   /**
    * The request's body for the JSON in `offset…end`: a view that is valid until the next call is encoded. `app` is our own
-   * application; `maxFrameBytes` bounds the frame, 0 does not. Throws `GatewayError` for JSON that does not fit.
+   * application. Throws `GatewayError` for JSON that does not fit.
    */
-  encode(
-    exchange: Exchange,
-    bytes: Buffer,
-    offset: number,
-    end: number,
-    app: string,
-    nowMs: number,
-    maxFrameBytes: number,
-  ): Buffer {
+  encode(exchange: Exchange, bytes: Buffer, offset: number, end: number, app: string, nowMs: number): Buffer {
     writer.reset()
     writer.writeRaw(this.#front, 0, this.#front.length)
     if (this.isGeneric) this.#writeGeneric(bytes, offset, end)
     else this.#plan.encoder.encode(bytes, offset, end, writer)
     this.#writeAttachments(exchange, app, nowMs)
-    if (maxFrameBytes > 0 && writer.length + HEADER_LENGTH > maxFrameBytes) {
-      throw new GatewayError(
-        'BODY_TOO_LARGE',
-        `the call takes ${writer.length} bytes, the limit is ${maxFrameBytes}`,
-      )
-    }
     return writer.bytes()
   }
 
@@ -95,10 +82,8 @@ export class DubboCall implements Call, CallContext {
     writer.beginMap(null)
     const constant = this.#app === app ? this.#attachments : this.#prepare(app)
     writer.writeRaw(constant, 0, constant.length)
-    if (exchange.deadlineMs > 0) {
-      writer.writeString('timeout')
-      writer.writeString(`${Math.max(1, Math.floor(exchange.deadlineMs - nowMs))}`)
-    }
+    const timeoutMs = timeLeftMs(exchange, nowMs)
+    if (timeoutMs > 0) writePair('timeout', `${timeoutMs}`)
     const { headers, protocol } = exchange.request
     for (const name of PASSED_ON) writePair(name, headers.get(name))
     const isMmtp = protocol === 'mmtp'
@@ -127,26 +112,15 @@ export class DubboCall implements Call, CallContext {
     return this.#attachments
   }
 
-  /** Tells the dispatcher what the provider answered. */
+  /** What the response with the body `offset…end` means: an answer for the caller, or a failure. */
   answer(
-    handler: UpstreamHandler,
-    exchange: Exchange,
     serialization: number,
     status: number,
     bytes: Buffer,
     offset: number,
     end: number,
-  ): void {
-    const answer = readAnswer(this, serialization, status, bytes, offset, end)
-    if (answer instanceof GatewayError) {
-      handler.onUpstreamFailed(exchange, answer)
-      return
-    }
-    const { body } = answer
-    handler.onResponse(exchange, answer, body.length === 0)
-    if (body.length > 0 && exchange.state !== ExchangeState.Finished) {
-      handler.onResponseBody(exchange, body, 0, body.length, true)
-    }
+  ): CallResponse | GatewayError {
+    return readAnswer(this, serialization, status, bytes, offset, end)
   }
 }
 

@@ -1,123 +1,47 @@
 /** The business process's half of one exchange. */
-import type { UpstreamHandler, UpstreamStream, Wire } from '../../core/codec.ts'
 import { GatewayError } from '../../core/errors.ts'
 import type { Exchange } from '../../core/exchange.ts'
-import type { RequestHead } from '../../core/message.ts'
+import type { RequestHead, ResponseHead } from '../../core/message.ts'
 import type { Translation } from '../../core/route.ts'
+import { RpcClientStream, type RpcClientStreamOwner } from '../rpc/client-stream.ts'
+import { timeLeftMs } from '../rpc/time-left.ts'
 import { changedHeaders, type DubboAttachments, Located } from './attachments.ts'
 import { DubboCall } from './call.ts'
-import { Flag, Status } from './constants.ts'
+import { Flag, HEADER_LENGTH, Status } from './constants.ts'
 import { type Renaming, sendFrame } from './encode.ts'
-import { Pieces } from './pieces.ts'
 import { DubboRequest } from './request.ts'
 import { DubboReply } from './response.ts'
 
 const NO_BODY = Buffer.alloc(0)
 
 /** What a stream needs from the connection it belongs to. */
-export interface ClientStreamOwner {
-  readonly wire: Wire
-  readonly handler: UpstreamHandler
-  readonly maxFrameBytes: number
-  /** Own application, told to providers as the caller of translated operations. */
-  readonly app: string
-  /** Gives the stream its id; false when nothing may be sent any more. */
-  begin(stream: ClientStream, serialization: number): boolean
-  closeStream(stream: ClientStream): void
-  /** Has `stream.report()` called when the running call is over. */
-  reportLater(stream: ClientStream): void
+export interface ClientStreamOwner extends RpcClientStreamOwner {
+  /** Gives the stream its id. */
+  begin(stream: ClientStream, serialization: number): void
 }
 
-/** See {@link UpstreamStream}. Its frame goes out with the last piece of the request's body. */
-export class ClientStream implements UpstreamStream {
-  /** 0 before it has been sent. */
-  id = 0
-  isClosed = false
-  readonly isReused: boolean
-  /** Null once nobody waits for events any more. */
-  exchange: Exchange | null
+/** See {@link RpcClientStream}. */
+export class ClientStream extends RpcClientStream<ClientStreamOwner> {
   /** What turns a translated answer into JSON; null for a request that is passed on. */
   call: DubboCall | null = null
-  readonly #owner: ClientStreamOwner
-  #request: RequestHead | null = null
-  #pieces: Pieces | null = null
-  /** What {@link ClientStream.report} tells; null for the end of a one-way request. */
-  #failure: GatewayError | null = null
 
   constructor(owner: ClientStreamOwner, exchange: Exchange, isReused: boolean) {
-    this.#owner = owner
-    this.exchange = exchange
-    this.isReused = isReused
+    super(owner, exchange, isReused)
   }
 
-  get isWritable(): boolean {
-    return this.#owner.wire.isWritable
+  protected prepare(exchange: Exchange, request: RequestHead): GatewayError | null {
+    return request instanceof DubboRequest ? null : this.#prepareCall(request, exchange)
   }
 
-  sendRequest(request: RequestHead, last: boolean): void {
-    const { exchange } = this
-    if (exchange === null || this.#request !== null || this.isClosed) return
-    const failure = request instanceof DubboRequest ? null : this.#prepareCall(request, exchange)
-    if (failure !== null) {
-      this.#failLater(failure)
-      return
-    }
-    this.#request = request
-    if (last) this.onBody(NO_BODY, 0, 0)
-  }
-
-  sendBody(bytes: Buffer, offset: number, end: number, last: boolean): void {
-    if (this.#request === null || this.isClosed) return
-    if (last && this.#pieces === null) {
-      this.onBody(bytes, offset, end)
-      return
-    }
-    this.#pieces ??= new Pieces()
-    const limit = this.#owner.maxFrameBytes
-    if (limit > 0 && this.#pieces.length + end - offset > limit) {
-      this.#failLater(new GatewayError('BODY_TOO_LARGE', `the body is above maxFrameBytes (${limit})`))
-    } else this.#pieces.add(bytes, offset, end, last, this)
-  }
-
-  /** Dubbo has no trailers: the request just ends. */
-  sendTrailers(): void {
-    this.sendBody(NO_BODY, 0, 0, true)
-  }
-
-  cancel(): void {
-    this.exchange = null
-    this.#close()
-  }
-
-  /** Responses arrive whole. */
-  pause(): void {}
-  resume(): void {}
-
-  /** The body is whole: writes the frame. */
-  onBody(bytes: Buffer, offset: number, end: number): void {
-    const request = this.#request
-    const { exchange } = this
-    if (request === null || exchange === null) return
-    if (request instanceof DubboRequest) this.#forward(request, exchange, bytes, offset, end)
+  protected send(exchange: Exchange, request: RequestHead, bytes: Buffer, offset: number, end: number): void {
+    if (this.owner.isOver)
+      this.endLater(new GatewayError('UPSTREAM_REFUSED', 'the connection takes no more requests'))
+    else if (request instanceof DubboRequest) this.#forward(request, exchange, bytes, offset, end)
     else this.#translate(this.call as DubboCall, exchange, bytes, offset, end)
   }
 
-  /** The connection is gone, or the peer broke the rules. */
-  fail(error: GatewayError): void {
-    const { exchange } = this
-    this.exchange = null
-    this.#close()
-    if (exchange !== null) this.#owner.handler.onUpstreamFailed(exchange, error)
-  }
-
-  /** Tells what happened while the dispatcher was calling us. */
-  report(): void {
-    const { exchange } = this
-    this.exchange = null
-    if (exchange === null) return
-    const { handler } = this.#owner
-    if (this.#failure !== null) handler.onUpstreamFailed(exchange, this.#failure)
-    else handler.onResponse(exchange, new DubboReply(Status.Ok, 0, NO_BODY), true)
+  protected oneWayAnswer(): ResponseHead {
+    return new DubboReply(Status.Ok, 0, NO_BODY)
   }
 
   /** Looks whether a request of another protocol can become a call. */
@@ -140,6 +64,7 @@ export class ClientStream implements UpstreamStream {
   }
 
   #forward(request: DubboRequest, exchange: Exchange, bytes: Buffer, offset: number, end: number): void {
+    const { owner } = this
     let source = request
     if (exchange.requestBody !== null) {
       // A filter gave the body: it need not be the one whose positions are known.
@@ -149,60 +74,43 @@ export class ClientStream implements UpstreamStream {
     const translation = exchange.route?.translation ?? null
     const renaming = translation === null ? null : rename(source, translation)
     if (renaming instanceof GatewayError) {
-      this.#failLater(renaming)
+      this.endLater(renaming)
       return
     }
     let headers: DubboAttachments | null = null
     if (source.headers.isChanged) {
       headers = changedHeaders(source.headers)
-      if (headers !== null) limitTime(headers, request, exchange, this.#owner.wire.now())
+      if (headers !== null) limitTime(headers, request, exchange, owner.wire.now())
     }
     if (source.isBroken) {
-      this.#failLater(new GatewayError('BAD_REQUEST', 'the attachments cannot be read'))
+      this.endLater(new GatewayError('BAD_REQUEST', 'the attachments cannot be read'))
       return
     }
-    if (!this.#owner.begin(this, request.serialization)) {
-      this.#failLater(new GatewayError('UPSTREAM_REFUSED', 'the connection takes no more requests'))
-      return
-    }
+    owner.begin(this, request.serialization)
     const flag = request.flag & (Flag.Request | Flag.TwoWay | Flag.Serialization)
-    sendFrame(this.#owner.wire, flag, 0, 0, this.id, bytes, offset, end, headers, renaming)
+    sendFrame(owner.wire, flag, 0, 0, this.id, bytes, offset, end, headers, renaming)
     // Nobody answers it: its exchange ends with a success of ours.
-    if (request.isOneWay) this.#endLater()
+    if (request.isOneWay) this.endLater(null)
   }
 
   #translate(call: DubboCall, exchange: Exchange, bytes: Buffer, offset: number, end: number): void {
+    const { owner } = this
     let body: Buffer
     try {
-      const { app, wire, maxFrameBytes } = this.#owner
-      body = call.encode(exchange, bytes, offset, end, app, wire.now(), maxFrameBytes)
+      body = call.encode(exchange, bytes, offset, end, owner.app, owner.wire.now())
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error
-      this.#failLater(error)
+      this.endLater(error)
       return
     }
-    if (!this.#owner.begin(this, call.serialization)) {
-      this.#failLater(new GatewayError('UPSTREAM_REFUSED', 'the connection takes no more requests'))
+    const length = HEADER_LENGTH + body.length
+    if (length > owner.maxFrameBytes) {
+      this.endLater(this.tooLong(length))
       return
     }
+    owner.begin(this, call.serialization)
     const flag = Flag.Request | Flag.TwoWay | call.serialization
-    sendFrame(this.#owner.wire, flag, 0, 0, this.id, body, 0, body.length, null, null)
-  }
-
-  #failLater(failure: GatewayError): void {
-    this.#failure = failure
-    this.#endLater()
-  }
-
-  #endLater(): void {
-    this.#close()
-    this.#owner.reportLater(this)
-  }
-
-  #close(): void {
-    this.#request = null
-    this.#pieces = null
-    if (!this.isClosed) this.#owner.closeStream(this)
+    sendFrame(owner.wire, flag, 0, 0, this.id, body, 0, body.length, null, null)
   }
 }
 
@@ -240,5 +148,5 @@ function limitTime(
   if (limitMs === 0 || exchange.deadlineMs === 0) return
   const { budgetMs } = request
   if (budgetMs > 0 && budgetMs <= limitMs) return
-  headers.set('timeout', `${Math.max(1, Math.floor(exchange.deadlineMs - nowMs))}`)
+  headers.set('timeout', `${timeLeftMs(exchange, nowMs)}`)
 }

@@ -7,10 +7,10 @@
  *          u8    u8      8 bytes      i32
  * ```
  */
-import { HEADER_LENGTH, MAGIC_HIGH, MAGIC_LOW } from './constants.ts'
+import type { RpcTraits } from '../rpc/connection.ts'
+import { FRAME_TIMEOUT_MS, HEADER_LENGTH, MAGIC_HIGH, MAGIC_LOW } from './constants.ts'
 
-/** Largest body length that the header can bear. */
-export const MAX_BODY_LENGTH = 0x7fff_ffff
+const MAX_BODY_LENGTH = 0x7fff_ffff
 
 /** The unsigned number in the four bytes at `at`. */
 export function readU32(bytes: Buffer, at: number): number {
@@ -49,4 +49,33 @@ export function writeHeader(
   writeU32(buffer, at + 8, idLow)
   writeU32(buffer, at + 12, bodyLength)
   return at + HEADER_LENGTH
+}
+
+function faultOf(bytes: Buffer, at: number, have: number): string | null {
+  if (bytes[at] !== MAGIC_HIGH || (have > 1 && bytes[at + 1] !== MAGIC_LOW))
+    return `expected the magic bytes dabb, got ${shown(bytes, at, have)}`
+  if (have < HEADER_LENGTH) return null
+  const bodyLength = readU32(bytes, at + 12)
+  return bodyLength <= MAX_BODY_LENGTH
+    ? null
+    : `body length ${bodyLength | 0} is negative: ${shown(bytes, at, have)}`
+}
+
+/** Says that the frame at `at`, of which the header is there, is above the limit. */
+export function limitFault(bytes: Buffer, at: number, length: number, maxFrameBytes: number): string {
+  return `a frame of ${length} bytes is above the limit of ${maxFrameBytes}: ${shown(bytes, at, HEADER_LENGTH)}`
+}
+
+function shown(bytes: Buffer, at: number, have: number): string {
+  return bytes.toString('hex', at, at + Math.min(have, HEADER_LENGTH))
+}
+
+/** How frames are cut. */
+export const traits: RpcTraits = {
+  layout: {
+    faultOf,
+    fixedLength: () => HEADER_LENGTH,
+    frameLength: (bytes, at) => HEADER_LENGTH + readU32(bytes, at + 12),
+  },
+  frameTimeoutMs: FRAME_TIMEOUT_MS,
 }

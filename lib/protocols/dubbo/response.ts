@@ -68,6 +68,10 @@ export class DubboResponse implements ResponseHead {
     )
   }
 
+  get failureDetail(): string {
+    return ''
+  }
+
   retain(): void {
     this.headers.keep()
     this.#bytes = NO_BYTES
@@ -95,6 +99,8 @@ export function kindOf(serialization: number, bytes: Buffer, at: number, end: nu
 /** A response that meshgate makes; its body is that of the frame. Headers have no place in it. */
 export class DubboReply extends LocalResponse {
   readonly serialization: number
+  /** Takes any name, as those of the business process's answers do. */
+  override readonly headers = new DubboAttachments(0, NO_BYTES, 0, 0, 0, 0, 0)
 
   constructor(status: number, serialization: number, body: Buffer) {
     super('dubbo', status, body)

@@ -3,16 +3,18 @@
  * message; comparing them is several times quicker than reading them again.
  *
  * A definition is found only if all of its bytes are equal, so what one peer sent is never mistaken for what another
- * sends. Each has one place, by a few of its bytes, which the definition that came last keeps: so the memory is bounded.
+ * sends. Each has one of two places, by a few of its bytes; a third that belongs there drives one out: so the memory is
+ * bounded.
  */
-import { hasAt, wordAt } from './words.ts'
+import { hasAt, Pattern, wordAt } from './words.ts'
 
-/** A power of two. */
-const PLACES = 128
-const MAX_ENTRY_BYTES = 2_048
+/** Two to the ninth; the topmost nine bits of a product are mixed best. */
+const PLACES = 512
+const SHIFT = 32 - 9
+const MAX_ENTRY_BYTES = 1_024
 
 interface Entry<T> {
-  readonly pattern: DataView
+  readonly pattern: Pattern
   readonly value: T
 }
 
@@ -26,19 +28,24 @@ export class ClassCache<T> {
   find(bytes: Uint8Array, at: number, end: number): T | undefined {
     const place = placeAt(bytes, at, end)
     if (place === -1) return undefined
-    const entry = this.#places[place]
+    const entry = this.#entryAt(place, bytes, at, end) ?? this.#entryAt(place ^ 1, bytes, at, end)
     if (entry === null) return undefined
-    const width = entry.pattern.byteLength
-    if (at + width > end || !hasAt(bytes, at, entry.pattern)) return undefined
-    this.width = width
+    this.width = entry.pattern.width
     return entry.value
+  }
+
+  #entryAt(place: number, bytes: Uint8Array, at: number, end: number): Entry<T> | null {
+    const entry = this.#places[place]
+    if (entry === null || at + entry.pattern.width > end || !hasAt(bytes, at, entry.pattern)) return null
+    return entry
   }
 
   /** Keeps `value` for the definition between `at` and `next`, whose bytes are copied. */
   add(bytes: Uint8Array, at: number, next: number, value: T): void {
     const place = placeAt(bytes, at, next)
     if (place === -1 || next - at > MAX_ENTRY_BYTES) return
-    this.#places[place] = { pattern: new DataView(new Uint8Array(bytes.subarray(at, next)).buffer), value }
+    this.#places[place ^ 1] = this.#places[place]
+    this.#places[place] = { pattern: new Pattern(bytes, at, next), value }
   }
 }
 
@@ -60,6 +67,7 @@ function placeAt(bytes: Uint8Array, at: number, end: number): number {
         : ((lead - 0xc8) << 8) | bytes[at + 2]
   const nameEnd = at + 2 + length
   if (length < 4 || nameEnd + 2 > end) return -1
-  const mixed = Math.imul(wordAt(bytes, nameEnd - 4) ^ (length << 16) ^ (bytes[nameEnd] << 8), 0x9e3779b1)
-  return (mixed >>> 16) & (PLACES - 1)
+  const word = wordAt(bytes, nameEnd - 4) ^ (length << 16) ^ (bytes[nameEnd] << 8)
+  // A product spreads low bits upwards only, so the high ones are folded down first.
+  return Math.imul(word ^ (word >>> 15), 0x9e3779b1) >>> SHIFT
 }

@@ -17,6 +17,7 @@ import {
   unexpected,
 } from './structure.ts'
 import { skipUnits, truncated } from './text.ts'
+import { HIGH_BITS, viewOf } from './words.ts'
 
 /** How a container ends. */
 const Ends = {
@@ -86,6 +87,8 @@ export class HessianSkipper {
     const { ops, widths, end: mark } = this.dialect
     const { maxDepth } = this.#limits
     const lefts = this.#lefts
+    const view = viewOf(bytes)
+    const base = bytes.byteOffset
     const kinds = this.#kinds
     let depth = 0
     /** Values that are still due in the innermost container; outside of all, this one value. */
@@ -98,7 +101,18 @@ export class HessianSkipper {
         at += width
         left--
       } else if (lead < 0x20) {
-        at = skipUnits(bytes, at + 1, end, lead)
+        const start = at + 1
+        at = start + lead
+        if (at > end) throw truncated(end)
+        if (lead < 4) {
+          if (lead > 0 && (bytes[start] | bytes[at - 1] | bytes[start + (lead >> 1)]) >= 0x80)
+            at = skipUnits(bytes, start, end, lead)
+        } else {
+          const last = base + at - 4
+          let bits = view.getInt32(last, true)
+          for (let i = base + start; i < last; i += 4) bits |= view.getInt32(i, true)
+          if ((bits & HIGH_BITS) !== 0) at = skipUnits(bytes, start, end, lead)
+        }
         left--
       } else if (lead === mark) {
         this.#close(bytes, at, left, depth === 0 ? Ends.Counted : kinds[depth])

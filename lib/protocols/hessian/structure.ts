@@ -10,14 +10,12 @@ import { truncated } from './text.ts'
 export function readSize(bytes: Uint8Array, at: number, end: number): number {
   if (at >= end) throw truncated(end)
   const lead = bytes[at]
-  if (lead >= 0x80 && lead <= 0xbf) return notNegative(lead - 0x90, at)
+  if (lead >= 0x80 && lead <= 0xbf) return lead >= 0x90 ? lead - 0x90 : notNegative(lead - 0x90, at)
+  if (lead !== 0x49 && (lead < 0x80 || lead > 0xd7)) throw unexpected('a length or an index', lead, at)
   if (at + sizeWidth(bytes, at) > end) throw truncated(end)
-  if (lead >= 0xc0 && lead <= 0xcf) return notNegative(((lead - 0xc8) << 8) | bytes[at + 1], at)
-  if (lead >= 0xd0 && lead <= 0xd7) {
-    return notNegative(((lead - 0xd4) << 16) | (bytes[at + 1] << 8) | bytes[at + 2], at)
-  }
   if (lead === 0x49) return notNegative(read32(bytes, at + 1), at)
-  throw new HessianError(`a length or an index was due, not ${hex(lead)}`, at)
+  if (lead <= 0xcf) return notNegative(((lead - 0xc8) << 8) | bytes[at + 1], at)
+  return notNegative(((lead - 0xd4) << 16) | (bytes[at + 1] << 8) | bytes[at + 2], at)
 }
 
 /** Bytes of the int at `at`, which `readSize` has checked. */

@@ -42,26 +42,37 @@ export function skipUnits(bytes: Uint8Array, at: number, end: number, count: num
 
 function skipMixed(bytes: Uint8Array, at: number, end: number, count: number): number {
   while (count > 0) {
-    const width = sequenceWidth(bytes, at, end)
-    count -= width === 4 ? 2 : 1
-    if (count < 0)
-      throw new HessianError('a four-byte character does not fit into the length of its text', at)
-    at += width
+    if (at >= end) throw truncated(end)
+    const lead = bytes[at]
+    if (lead < 0x80) {
+      at++
+    } else if (lead >= 0xe0 && lead < 0xf0) {
+      if (at + 3 > end) throw truncated(end)
+      if ((bytes[at + 1] & 0xc0) !== 0x80 || (bytes[at + 2] & 0xc0) !== 0x80) throw notText(at)
+      at += 3
+    } else if (lead >= 0xc0 && lead < 0xe0) {
+      if (at + 2 > end) throw truncated(end)
+      if ((bytes[at + 1] & 0xc0) !== 0x80) throw notText(at)
+      at += 2
+    } else {
+      at = skipFour(bytes, at, end)
+      // Two units.
+      if (--count === 0)
+        throw new HessianError('a four-byte character does not fit into the length of its text', at - 4)
+    }
+    count--
   }
   return at
 }
 
-/** Bytes of the sequence at `at`, whose continuation bytes are checked. */
-function sequenceWidth(bytes: Uint8Array, at: number, end: number): number {
-  if (at >= end) throw truncated(end)
+/** A sequence of four bytes, which stands for a character from U+10000 to U+10FFFF. */
+function skipFour(bytes: Uint8Array, at: number, end: number): number {
   const lead = bytes[at]
-  if (lead < 0x80) return 1
-  const width = lead < 0xc0 || lead > 0xf4 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4
-  if (width === 0) throw notText(at)
-  if (at + width > end) throw truncated(end)
-  for (let i = 1; i < width; i++) if ((bytes[at + i] & 0xc0) !== 0x80) throw notText(at)
+  if (lead < 0xf0 || lead > 0xf4) throw notText(at)
+  if (at + 4 > end) throw truncated(end)
+  for (let i = 1; i < 4; i++) if ((bytes[at + i] & 0xc0) !== 0x80) throw notText(at)
   if ((lead === 0xf0 && bytes[at + 1] < 0x90) || (lead === 0xf4 && bytes[at + 1] > 0x8f)) throw notText(at)
-  return width
+  return at + 4
 }
 
 function notText(at: number): HessianError {

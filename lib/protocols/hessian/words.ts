@@ -3,7 +3,7 @@
  * and comparing three to four times as quick as byte by byte (perf/micro/hessian.ts). Making one costs as much as
  * checking a hundred bytes, so the last one is kept, and with it the memory that was read last.
  */
-const HIGH_BITS = 0x80808080 | 0
+export const HIGH_BITS = 0x80808080 | 0
 
 let view: DataView = new DataView(new ArrayBuffer(4))
 let viewed: Uint8Array = new Uint8Array(view.buffer)
@@ -29,14 +29,36 @@ export function isAscii(bytes: Uint8Array, at: number, stop: number): boolean {
   return (view.getInt32(last, true) & HIGH_BITS) === 0
 }
 
-/** Whether `bytes` holds at `at` what `pattern`, of at least four bytes, holds. There must be room for all of it. */
-export function hasAt(bytes: Uint8Array, at: number, pattern: DataView): boolean {
+/** The view over the memory of `bytes`; `bytes.byteOffset` is where they begin in it. */
+export function viewOf(bytes: Uint8Array): DataView {
+  if (bytes !== viewed) look(bytes)
+  return view
+}
+
+/** Bytes to compare others with: at least four. */
+export class Pattern {
+  /** Bytes in all. */
+  readonly width: number
+  /** Every four of them, and the last four, which may overlap the ones before. */
+  readonly words: Int32Array
+
+  /** Copies the bytes between `at` and `stop`. */
+  constructor(bytes: Uint8Array, at: number, stop: number) {
+    this.width = stop - at
+    const whole = (this.width - 1) >> 2
+    this.words = new Int32Array(whole + 1)
+    for (let i = 0; i < whole; i++) this.words[i] = wordAt(bytes, at + i * 4)
+    this.words[whole] = wordAt(bytes, stop - 4)
+  }
+}
+
+/** Whether `bytes` holds at `at` what the pattern holds. There must be room for all of it. */
+export function hasAt(bytes: Uint8Array, at: number, { words, width }: Pattern): boolean {
   if (bytes !== viewed) look(bytes)
   const start = base + at
-  const last = pattern.byteLength - 4
-  for (let i = 0; i < last; i += 4)
-    if (view.getInt32(start + i, true) !== pattern.getInt32(i, true)) return false
-  return view.getInt32(start + last, true) === pattern.getInt32(last, true)
+  const last = words.length - 1
+  for (let i = 0; i < last; i++) if (view.getInt32(start + i * 4, true) !== words[i]) return false
+  return view.getInt32(start + width - 4, true) === words[last]
 }
 
 /** Four bytes at `at`, which lie in `bytes`, as a signed number. */

@@ -37,6 +37,10 @@ export class Http1Response implements ResponseHead {
     return this.status >= 500
   }
 
+  get failureDetail(): string {
+    return ''
+  }
+
   /** Whether the connection may serve on afterwards, by the business process's wish (section 9.3). */
   get isKeepAlive(): boolean {
     if ((this.flags & FLAG_CLOSE) !== 0) return false

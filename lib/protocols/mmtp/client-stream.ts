@@ -29,9 +29,9 @@ export interface ClientStreamOwner {
 
 /** See {@link UpstreamStream}. */
 export class ClientStream extends MmtpStream implements UpstreamStream {
-  readonly isReused: boolean
+  declare readonly isReused: boolean
   /** Null once nobody waits for events any more. */
-  exchange: Exchange | null
+  declare exchange: Exchange | null
   /** The response whose body arrives. */
   response: MmtpResponse | null = null
   readonly #owner: ClientStreamOwner

@@ -108,8 +108,10 @@ export class MmtpClient extends MmtpConnection implements ClientCodec, ClientStr
   onSent(): void {}
 
   protected onStreamClosed(): void {
+    const wasFull = this.capacity === 0
     this.activeStreams--
-    if (this.isOver) return
+    // Room beside room is no news; a connection that drains is always full.
+    if (!wasFull || this.isOver) return
     this.#owner.onCapacity(this)
     this.#closeIfDone()
   }

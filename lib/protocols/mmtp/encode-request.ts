@@ -14,7 +14,7 @@ import {
   RequestMark,
   SHARD_UNKNOWN,
 } from './constants.ts'
-import { blockLimit, collect, collectOne, copyHead, writeBlock, writeCollected } from './encode-headers.ts'
+import { collect, collectOne, copyHead, writeBlock, writeCollected } from './encode-headers.ts'
 import { encodingNumber } from './headers.ts'
 import { type Outbound, type SendingStream, writeHeader, writeU32 } from './outbound.ts'
 import { MmtpRequest, OutgoingRequest } from './request.ts'
@@ -68,7 +68,7 @@ function forward(
   budgetMs: number,
 ): ErrorCode | null {
   const { headers } = request
-  const buffer = out.reserve(headers.blockStart + blockLimit(headers), last ? 0 : request.bodyLength)
+  const buffer = out.reserve(headers.blockEnd, last ? 0 : request.bodyLength)
   const at = out.wire.position
   const end = copyHead(headers, buffer, at)
   const metaLength = end - at - HEADER_LENGTH
@@ -93,7 +93,10 @@ function writeRenamed(
   budgetMs: number,
 ): ErrorCode | null {
   const { headers } = request
-  const buffer = out.reserve(prefixEnd(operation) + blockLimit(headers), last ? 0 : request.bodyLength)
+  const buffer = out.reserve(
+    prefixEnd(operation) + headers.blockEnd - headers.blockStart,
+    last ? 0 : request.bodyLength,
+  )
   const at = out.wire.position
   const blockAt = writePrefix(buffer, at, operation, budgetMs, request.shard, request.marks)
   const end = writeBlock(headers, buffer, blockAt)
@@ -114,7 +117,7 @@ function writeOther(
   if (operation === '' || Buffer.byteLength(operation, 'latin1') > MAX_OPERATION_BYTES) return 'NO_ROUTE'
   const own = request instanceof OutgoingRequest ? request : null
   const contentEncoding = request.headers.get('content-encoding') ?? ''
-  const encoding = own === null ? bodyEncoding(out, contentEncoding) : own.headers.encoding
+  const encoding = own === null ? bodyEncoding(out, contentEncoding) : Encoding.Identity
   let limit = collect(request.headers)
   if (limit < 0) return 'HEAD_TOO_LARGE'
   if (encoding < 0) limit += collectOne('content-encoding', contentEncoding)

@@ -11,7 +11,7 @@ import {
   RETRY_AFTER_UNIT_MS,
   ResponseMark,
 } from './constants.ts'
-import { blockLimit, collect, collectOne, copyHead, writeCollected } from './encode-headers.ts'
+import { collect, collectOne, copyHead, writeCollected } from './encode-headers.ts'
 import { bodyEncoding } from './encode-request.ts'
 import { type Outbound, type SendingStream, writeHeader } from './outbound.ts'
 import { MmtpResponse, OutgoingResponse } from './response.ts'
@@ -48,7 +48,7 @@ function isWhole(
   stream: SendingStream,
   { headers, bodyEnd, bodyLength }: MmtpResponse,
 ): boolean {
-  if (bodyEnd === 0 || headers.removed > 0 || headers.added !== null) return false
+  if (bodyEnd === 0 || headers.removed > 0 || headers.isRetained) return false
   if (headers.blockEnd - HEADER_LENGTH > out.peer.maxMeta || stream.waiting !== null) return false
   const { window, peer } = out
   return bodyLength <= MAX_WHOLE_BODY && bodyLength <= Math.min(stream.sendWindow, window, peer.maxBodyFrame)
@@ -74,7 +74,7 @@ function forwardWhole(out: Outbound, stream: SendingStream, response: MmtpRespon
 /** Copies header, prefix and block as one range and patches what belongs to the hop, and the status. */
 function forward(out: Outbound, stream: SendingStream, response: MmtpResponse, last: boolean): boolean {
   const { headers } = response
-  const buffer = out.reserve(headers.blockStart + blockLimit(headers), last ? 0 : response.bodyLength)
+  const buffer = out.reserve(headers.blockEnd, last ? 0 : response.bodyLength)
   const at = out.wire.position
   const end = copyHead(headers, buffer, at)
   const routeLength = buffer[at + 10] as number

@@ -1,9 +1,9 @@
 /** Requests: one that arrived, and one that is made here. */
 import { PlainRequest } from '../../buffer/plain-request.ts'
 import type { RequestHead } from '../../core/message.ts'
-import { Encoding, HEADER_LENGTH, PREFIX_LENGTH, RequestMark, SHARD_UNKNOWN } from './constants.ts'
+import { HEADER_LENGTH, PREFIX_LENGTH, RequestMark, SHARD_UNKNOWN } from './constants.ts'
 import { readU16, readU32 } from './frame.ts'
-import { MmtpHeaders } from './headers.ts'
+import { MmtpHeaders, OutgoingHeaders } from './headers.ts'
 import { operationAt } from './operations.ts'
 
 const MAX_USER_SHARD = 99
@@ -19,20 +19,20 @@ export class MmtpRequest extends PlainRequest implements RequestHead {
   path = ''
   query = ''
   authority = ''
-  readonly operation: string
+  declare readonly operation: string
   readonly headers = new MmtpHeaders()
-  readonly bodyLength: number
-  readonly budgetMs: number
+  declare readonly bodyLength: number
+  declare readonly budgetMs: number
   /** User shard 0–99, 0xFFFE unsharded, 0xFFFF unknown. */
-  readonly shard: number
+  declare readonly shard: number
   /** See {@link RequestMark}; at the edge without what only the access layer may claim. */
-  readonly marks: number
-  readonly hops: number
-  readonly flags: number
-  readonly metaLength: number
-  readonly isOneWay: boolean
+  declare readonly marks: number
+  declare readonly hops: number
+  declare readonly flags: number
+  declare readonly metaLength: number
+  declare readonly isOneWay: boolean
   /** Whether the frame whose body is being handed over had a checksum; a forwarded one then gets a new one. */
-  hasCrc: boolean
+  declare hasCrc: boolean
 
   /** `at` is the first byte of the frame, whose header was checked. `bodyLength` is -1 when more frames follow. */
   constructor(
@@ -87,10 +87,10 @@ export class OutgoingRequest extends PlainRequest implements RequestHead {
   path = ''
   query = ''
   authority = ''
-  readonly operation: string
-  readonly headers = new MmtpHeaders()
-  readonly bodyLength: number
-  readonly budgetMs: number
+  declare readonly operation: string
+  readonly headers = new OutgoingHeaders()
+  declare readonly bodyLength: number
+  declare readonly budgetMs: number
   shard: number = SHARD_UNKNOWN
   marks = 0
   isOneWay = false
@@ -101,7 +101,6 @@ export class OutgoingRequest extends PlainRequest implements RequestHead {
     this.operation = operation
     this.bodyLength = bodyLength
     this.budgetMs = budgetMs
-    this.headers.encoding = Encoding.Identity
   }
 
   get isIdempotent(): boolean {

@@ -16,20 +16,20 @@ const FIRST_FAILURE = 4000
  * {@link ResponseHead}.
  */
 export class MmtpResponse implements ResponseHead {
-  status: number
+  declare status: number
   readonly statusKind: StatusKind = 'result'
   readonly headers = new MmtpHeaders()
-  readonly bodyLength: number
+  declare readonly bodyLength: number
   /** Who made the answer; see {@link Origin}. */
-  readonly origin: number
+  declare readonly origin: number
   /** See {@link ResponseMark}. */
-  readonly marks: number
-  readonly costMs: number
-  readonly retryAfterMs: number
-  readonly flags: number
-  readonly metaLength: number
+  declare readonly marks: number
+  declare readonly costMs: number
+  declare readonly retryAfterMs: number
+  declare readonly flags: number
+  declare readonly metaLength: number
   /** As in a request. */
-  hasCrc: boolean
+  declare hasCrc: boolean
   /** Where the body ends, counted like the positions of the headers, while all of it lies behind the head in the same bytes; else 0. */
   bodyEnd = 0
 
@@ -50,6 +50,10 @@ export class MmtpResponse implements ResponseHead {
 
   get isFailure(): boolean {
     return this.status >= FIRST_FAILURE
+  }
+
+  get failureDetail(): string {
+    return ''
   }
 
   retain(): void {

@@ -28,7 +28,7 @@ export interface ServerStreamOwner {
 
 /** See {@link DownstreamStream}. Its place among the connection's streams is kept until the exchange is over, even when the caller cancelled. */
 export class ServerStream extends MmtpStream implements DownstreamStream {
-  readonly isOneWay: boolean
+  declare readonly isOneWay: boolean
   /** Null once the exchange is over. */
   exchange: Exchange | null = null
   readonly #owner: ServerStreamOwner

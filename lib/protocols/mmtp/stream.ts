@@ -9,7 +9,7 @@ export abstract class MmtpStream implements SendingStream {
   id = 0
   isClosed = false
 
-  sendWindow: number
+  declare sendWindow: number
   messageBytes = 0
   isEndGiven = false
   hasSentEnd = false
@@ -17,7 +17,7 @@ export abstract class MmtpStream implements SendingStream {
   /** A RESPONSE or REQUEST went out. */
   hasSentHead = false
 
-  receiveWindow: number
+  declare receiveWindow: number
   /** Bytes whose credit was not yet given back on the stream. */
   owed = 0
   /** Bytes whose credit is withheld from the connection while the stream is paused. */

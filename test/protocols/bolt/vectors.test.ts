@@ -3,9 +3,10 @@ import { crc32 } from 'node:zlib'
 import t from 'tap'
 import { poolUsage } from '../../../lib/buffer/pools.ts'
 import { poisonReleasedSlabs } from '../../../lib/buffer/slab-pool.ts'
-import { FrameDecoder } from '../../../lib/protocols/bolt/decoder.ts'
+import { traits } from '../../../lib/protocols/bolt/frame.ts'
 import type { BoltRequest } from '../../../lib/protocols/bolt/request.ts'
 import type { BoltResponse } from '../../../lib/protocols/bolt/response.ts'
+import { FrameDecoder } from '../../../lib/protocols/rpc/frame-decoder.ts'
 import { call, clientRig, exchangeFor, feed, parseFrames, proxy, serverRig } from '../../support/bolt-wire.ts'
 
 poisonReleasedSlabs(true)
@@ -86,7 +87,7 @@ t.test('every captured frame is found whole, at every cut', (t) => {
           sink.isOver = true
         },
       }
-      const decoder = new FrameDecoder(sink, 1 << 20)
+      const decoder = new FrameDecoder(sink, traits.layout, 1 << 20)
       for (const piece of pieces) {
         feed({ onBytes: (slab, from, to) => decoder.decode(slab, from, to, 5) }, piece)
         if (sink.isOver) break

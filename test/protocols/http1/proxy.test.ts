@@ -288,6 +288,7 @@ class Foreign extends PlainRequest implements RequestHead, ResponseHead {
   budgetMs = 0
   status: number
   readonly isFailure = false
+  readonly failureDetail = ''
   bodyLength: number
 
   constructor(bodyLength: number, status = 1000, pairs: string[] = []) {
