@@ -1,6 +1,7 @@
 /**
- * Claim: beside hessian.js, reading and writing values takes at most a third of the time, stepping over them at most a
- * twentieth; and short texts are cut and written quicker by hand than by a native call.
+ * Claim: beside hessian.js, reading and writing values takes a third of the time or less; stepping over them a tenth or
+ * less of what hessian.js takes to read them, and far less where texts are long. Short texts are cut and written quicker
+ * by hand than by a native call.
  *
  *     node perf/micro/hessian.ts
  *
@@ -64,12 +65,15 @@ function compare({ name, body, count }: Sample): void {
   const decode = measure('  decode, hessian.js', theirs, count / 10)
   const ours = measure('  decode, ours', () => ourValues(body), count)
   const skip = measure('  skip', () => skipAll(body), count)
+  const ratio = (mine: number, other: number) => `${(other / mine).toFixed(1)}×`
+  console.log(`  decode ${ratio(ours, decode)}, skip ${ratio(skip, decode)}`)
+  // Exceptions are read as errors of JavaScript, and not written as they were.
+  if (body.includes('stackTrace')) return
   const theirTree = theirValues(body, true)
   const ourTree = ourValues(body)
   const encode = measure('  encode, hessian.js', () => theirBytes(theirTree), count / 10)
   const write = measure('  encode, ours', () => ourBytes(ourTree), count)
-  const ratio = (mine: number, other: number) => `${(other / mine).toFixed(1)}×`
-  console.log(`  decode ${ratio(ours, decode)}, encode ${ratio(write, encode)}, skip ${ratio(skip, decode)}`)
+  console.log(`  encode ${ratio(write, encode)}`)
 }
 
 function theirValues(body: Buffer, withType: boolean): unknown[] {

@@ -6,9 +6,9 @@
  * sends. Each has one of two places, by a few of its bytes; a third that belongs there drives one out: so the memory is
  * bounded.
  */
-import { hasAt, Pattern, wordAt } from './words.ts'
+import { hasAt, mix, Pattern, wordAt } from './words.ts'
 
-/** Two to the ninth; the topmost nine bits of a product are mixed best. */
+/** Two to the ninth. */
 const PLACES = 512
 const SHIFT = 32 - 9
 const MAX_ENTRY_BYTES = 1_024
@@ -44,7 +44,7 @@ export class ClassCache<T> {
   add(bytes: Uint8Array, at: number, next: number, value: T): void {
     const place = placeAt(bytes, at, next)
     if (place === -1 || next - at > MAX_ENTRY_BYTES) return
-    this.#places[place ^ 1] = this.#places[place]
+    if (this.#places[place] !== null) this.#places[place ^ 1] = this.#places[place]
     this.#places[place] = { pattern: new Pattern(bytes, at, next), value }
   }
 }
@@ -67,7 +67,5 @@ function placeAt(bytes: Uint8Array, at: number, end: number): number {
         : ((lead - 0xc8) << 8) | bytes[at + 2]
   const nameEnd = at + 2 + length
   if (length < 4 || nameEnd + 2 > end) return -1
-  const word = wordAt(bytes, nameEnd - 4) ^ (length << 16) ^ (bytes[nameEnd] << 8)
-  // A product spreads low bits upwards only, so the high ones are folded down first.
-  return Math.imul(word ^ (word >>> 15), 0x9e3779b1) >>> SHIFT
+  return mix(wordAt(bytes, nameEnd - 4) ^ (length << 16) ^ (bytes[nameEnd] << 8)) >>> SHIFT
 }

@@ -119,7 +119,7 @@ export interface Dialect {
   readonly kinds: Uint8Array
   /** First byte → bytes of the whole value, where that byte alone says so and the value is no container; else 0. */
   readonly widths: Uint8Array
-  /** Where a class name or a subclass repeats a field name, whether its own field comes before the inherited one. */
+  /** Whether Java writes a class's own fields before inherited ones, which may bear the same names. */
   readonly isOwnFieldFirst: boolean
   readonly end: number
   readonly long4: number

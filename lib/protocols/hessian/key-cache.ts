@@ -1,6 +1,6 @@
-import { hasAt, Pattern, wordAt } from './words.ts'
+import { hasAt, mix, Pattern, wordAt } from './words.ts'
 
-/** Two to the eighth; the topmost eight bits of a product are mixed best. */
+/** Two to the eighth. */
 const PLACES = 256
 const SHIFT = 32 - 8
 /** Keys are compared word by word, and a key begins with its length: so three characters make the shortest. */
@@ -39,7 +39,5 @@ export class KeyCache {
 }
 
 function placeOf(bytes: Uint8Array, at: number, width: number): number {
-  const word = wordAt(bytes, at + width - 4) ^ (width << 24)
-  // A product spreads low bits upwards only, so the high ones are folded down first.
-  return Math.imul(word ^ (word >>> 15), 0x9e3779b1) >>> SHIFT
+  return mix(wordAt(bytes, at + width - 4) ^ (width << 24)) >>> SHIFT
 }

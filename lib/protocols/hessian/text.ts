@@ -16,7 +16,7 @@ declare global {
 export const MAX_CHUNK_UNITS = 0x8000
 
 /** Up to here a loop over bytes beats a native call (perf/micro/hessian.ts). */
-const SHORT_WRITE = 40
+const SHORT_WRITE = 16
 /** Up to here `String.fromCharCode` beats a native slice (perf/micro/hessian.ts). */
 const SHORT_READ = 12
 
