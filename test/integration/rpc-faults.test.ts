@@ -345,6 +345,25 @@ routes:
     t.same([...new Set(slow.messages.map(({ status }) => status))], [statuses.ok])
   })
 
+  t.test(`${kind.name}: who asks for very much at once and reads none of it is cut off, alone`, async (t) => {
+    const CALLS = 40
+    const large = kind.answer(one, { text: 'x'.repeat(MIB) })
+    const listener = ', limits: { frame: 2MiB }'
+    const { connect, rig } = await startRpc(t, kind, { listener }, (message, peer) =>
+      peer.send(kind.withId(large, message.id)),
+    )
+    const greedy = await connect()
+    greedy.socket.pause()
+    const ids = Array.from({ length: CALLS }, (_, i) => i.toString(16).padStart(one.length, '0'))
+    greedy.send(...ids.map((id) => kind.call(id, { timeoutMs: 60_000 })))
+    const connections = () => [...(rig.gateway.listeners.get('in')?.part.connections ?? [])]
+    await until('it is gone', () => rig.gateway.dispatcher.total === CALLS && connections().length === 0)
+    const other = await connect()
+    t.equal((await other.ask(kind.call(one))).text.length, MIB, 'others are served')
+    greedy.socket.destroy()
+    await until('nothing is left', () => isQuiet(rig))
+  })
+
   t.test(`${kind.name}: a business process that reads nothing does not fill the memory`, async (t) => {
     const CALLS = 24
     let go: (() => void) | null = null

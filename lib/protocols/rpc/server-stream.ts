@@ -12,6 +12,10 @@ export interface RpcServerStreamOwner {
   readonly wire: Wire
   /** Nothing may be sent any more. */
   readonly isOver: boolean
+  /** True when an answer of that many bytes more may wait for the caller. */
+  mayQueue(length: number): boolean
+  /** The caller takes too little of its answers: the connection is cut off. */
+  onQueueFull(): void
   /** The exchange is over. */
   onExchangeOver(stream: RpcServerStream): void
 }
@@ -101,6 +105,7 @@ export abstract class RpcServerStream implements DownstreamStream {
   protected answer(response: ResponseHead, bytes: Buffer, offset: number, end: number): void {
     if (!this.mayAnswer) return
     this.isAnswered = true
-    this.write(response, bytes, offset, end)
+    if (!this.owner.mayQueue(end - offset)) this.owner.onQueueFull()
+    else this.write(response, bytes, offset, end)
   }
 }

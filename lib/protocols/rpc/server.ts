@@ -12,6 +12,9 @@ import type { RequestHead } from '../../core/message.ts'
 import { RpcConnection, type RpcTraits } from './connection.ts'
 import type { RpcServerStream, RpcServerStreamOwner } from './server-stream.ts'
 
+/** Frames of the largest size that may wait for a caller that does not read. */
+const MAX_QUEUED_FRAMES = 4
+
 /** See the file's head. */
 export abstract class RpcServer extends RpcConnection implements ServerCodec, RpcServerStreamOwner {
   protected readonly handler: DownstreamHandler
@@ -89,6 +92,21 @@ export abstract class RpcServer extends RpcConnection implements ServerCodec, Rp
     if (start !== end && exchange.state !== ExchangeState.Finished)
       handler.onRequestBody(exchange, bytes, start, end, true)
     if (exchange.state !== ExchangeState.Finished) request.retain()
+  }
+
+  mayQueue(length: number): boolean {
+    const { wire } = this
+    return wire.isWritable || wire.queuedBytes + length <= MAX_QUEUED_FRAMES * this.options.maxFrameBytes
+  }
+
+  // A frame cannot be sent in parts, and its source is shared with other callers: nothing can be slowed down for this one.
+  onQueueFull(): void {
+    if (this.isOver) return
+    const detail = `the caller does not read its answers: ${this.wire.queuedBytes} bytes wait`
+    this.handler.onProtocolError(new GatewayError('OVERLOADED', detail), this.wire.peer, 0)
+    this.stop()
+    this.wire.destroy()
+    this.#failAll(detail)
   }
 
   // — ends ———————————————————————————————————————————————————————————————————————————————————————
