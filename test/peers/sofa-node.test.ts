@@ -18,14 +18,18 @@ const noJava = await prepareJava()
 
 t.teardown(() => loadSofaRpcNode().scheduler.clear())
 
-async function startNodeBusiness(t: Test, ...options: string[]): Promise<{ port: number; running: Running }> {
-  const running = new Running(t, [PROGRAM, ...options])
+async function startNodeBusiness(t: Test): Promise<{ port: number; running: Running }> {
+  const running = new Running(t, [PROGRAM])
   const [, port] = await running.until(/^port (\d+)$/m)
   return { port: Number(port), running }
 }
 
-function gatewayTo(t: Test, port: number, more: { filters?: string; timeout?: string } = {}): Promise<Rig> {
-  const { filters = '', timeout = '5s' } = more
+function gatewayTo(
+  t: Test,
+  port: number,
+  more: { filters?: string; timeout?: string; sharing?: string } = {},
+): Promise<Rig> {
+  const { filters = '', timeout = '5s', sharing = 'caller' } = more
   return startRig(
     t,
     `
@@ -33,7 +37,7 @@ log: { level: silent }
 listeners:
   - { name: bolt, protocol: auto, address: 127.0.0.1:0 }
   - { name: web, protocol: http1, address: 127.0.0.1:0 }
-clusters: [{ name: out, protocol: bolt, endpoints: ['127.0.0.1:${port}'], heartbeat: 200ms }]
+clusters: [{ name: out, protocol: bolt, endpoints: ['127.0.0.1:${port}'], heartbeat: 200ms, sharing: ${sharing} }]
 filters: [${filters}]
 types: ${JSON.stringify(PEER_TYPES)}
 routes:
@@ -90,7 +94,7 @@ async function sameAsDirectly(t: Test, direct: Consumer, through: Consumer): Pro
 }
 
 t.test('Node client → meshgate → Node business process', async (t) => {
-  const { port, running } = await startNodeBusiness(t, '--no-decode-cache')
+  const { port, running } = await startNodeBusiness(t)
   const rig = await gatewayTo(t, port)
   const [direct, through] = await Promise.all([connect(t, port), connect(t, rig.port('bolt'))])
 
@@ -159,10 +163,7 @@ t.test('meshgate’s own errors reach the client before its own time is up', asy
 })
 
 t.test('Node and Java', noJava === false ? {} : { skip: noJava }, async (t) => {
-  const [java, { port: nodePort }] = await Promise.all([
-    startJava(t),
-    startNodeBusiness(t, '--no-decode-cache'),
-  ])
+  const [java, { port: nodePort }] = await Promise.all([startJava(t), startNodeBusiness(t)])
   const javaPort = await java.serve('sofa')
 
   await t.test('Node client → meshgate → Java server', async (t) => {
@@ -188,7 +189,10 @@ t.test('Node and Java', noJava === false ? {} : { skip: noJava }, async (t) => {
       )
     }
     const node = await connect(t, rig.port('bolt'))
-    t.equal(await node.invoke('text', ['after Java']), 'after Java', 'a Node client on the same connection')
+    t.equal(await node.invoke('text', ['after Java']), 'after Java', 'a Node client beside it')
+    const connections = () => rig.gateway.clusters.get('out')?.part.report()[0]?.connections ?? 0
+    t.ok(connections() > 1, 'each has a connection of its own')
     await java.close(rig.port('bolt'))
+    await until('the connections of Java to close', () => connections() === 1)
   })
 })

@@ -107,13 +107,9 @@ async function testFailures(t: Test, framework: Framework, port: number): Promis
   const rig = await startRig(t, configOf(framework, port, routes, PEER_TYPES))
   for (const [protocol, send] of Object.entries(await callersOf(t, rig))) {
     await t.test(`errors over ${protocol}`, async (t) => {
-      for (const [i, { name, body, status, dubboStatus = status, memo }] of FAILURES.entries()) {
+      for (const [i, { name, body, status, memo }] of FAILURES.entries()) {
         const result = await send(operationOf(i, 'failure'), body)
-        t.equal(
-          result.status,
-          framework === 'dubbo' ? dubboStatus : status,
-          `${name}: ${result.memo} ${result.text.slice(0, 300)}`,
-        )
+        t.equal(result.status, status, `${name}: ${result.memo} ${result.text.slice(0, 300)}`)
         t.match(result.memo, memo, `${name}: memo`)
         t.notMatch(result.text, /\bat com\.example|stackTrace/, `${name}: no stack`)
       }

@@ -1,7 +1,7 @@
 /** The header block of a call that meshgate makes. */
 import type { Exchange } from '../../core/exchange.ts'
 import { Key, MAX_SHORT_LENGTH } from './constants.ts'
-import { type HeaderBlock, PAIR_OVERHEAD, writeText } from './headers.ts'
+import { type HeaderBlock, writeText } from './headers.ts'
 
 /** UTF-8 bytes of one UTF-16 unit, at most. */
 const UTF8_BYTES = 3
@@ -17,32 +17,51 @@ const ROOT_RPC_ID = '0'
 export function constantPairs(uniqueName: string, method: string): Buffer {
   const pairs = [Key.TargetService, uniqueName, Key.Service, uniqueName, Key.Method, method]
   pairs.push(Key.Protocol, 'bolt', Key.Type, 'sync')
-  const texts = pairs.flatMap((text) => {
-    const bytes = Buffer.from(text)
-    const length = Buffer.alloc(4)
-    length.writeInt32BE(bytes.length)
-    return [length, bytes]
-  })
-  const block = Buffer.concat(texts)
+  const block = Buffer.concat(pairs.map(encoded))
   if (block.length > MAX_SHORT_LENGTH / 2)
     throw new Error(`service and method take ${block.length} bytes of headers, use shorter names`)
   return block
 }
 
+/** The pairs that are the same for every call of one method over connections of one application, and the name that the trace id follows. */
+export class CallFront {
+  readonly app: string
+  readonly bytes: Buffer
+  /** Where the pairs end and that name begins. */
+  readonly pairsEnd: number
+
+  /** `constant` comes from {@link constantPairs}; `''` is no application. */
+  constructor(constant: Buffer, app: string) {
+    const pairs = app === '' ? [constant] : [constant, encoded(Key.App), encoded(app)]
+    this.app = app
+    this.bytes = Buffer.concat([...pairs, encoded(Key.TraceId)])
+    this.pairsEnd = this.bytes.length - encoded(Key.TraceId).length
+  }
+}
+
+function encoded(text: string): Buffer {
+  const bytes = Buffer.from(text)
+  const length = Buffer.alloc(4)
+  length.writeInt32BE(bytes.length)
+  return Buffer.concat([length, bytes])
+}
+
+/** The name of the rpcId, with its length. */
+const RPC_ID_NAME = encoded(Key.RpcId)
+/** What a pair has in front of its value. */
+const VALUE_OVERHEAD = 4
+
 /** Filled for a call and written at once; one serves all calls. */
 export class CallHeaders implements HeaderBlock {
-  #constant: Buffer = Buffer.alloc(0)
-  #app = ''
+  #front: CallFront = new CallFront(Buffer.alloc(0), '')
   #traceId = ''
   #rpcId = ''
 
-  /** `constant` comes from {@link constantPairs}. */
-  fill(constant: Buffer, app: string, exchange: Exchange): void {
+  fill(front: CallFront, exchange: Exchange): void {
     const { request } = exchange
     const { headers } = request
     const names = request.protocol === 'mmtp' ? TRACE_NAMES.mmtp : TRACE_NAMES.http1
-    this.#constant = constant
-    this.#app = app
+    this.#front = front
     this.#traceId = headers.get(names.traceId) ?? exchange.traceId
     this.#rpcId = headers.get(names.rpcId) ?? exchange.rpcId
     if (this.#rpcId === '') this.#rpcId = ROOT_RPC_ID
@@ -51,17 +70,16 @@ export class CallHeaders implements HeaderBlock {
   }
 
   get limit(): number {
-    const texts = this.#app.length + this.#traceId.length + this.#rpcId.length
-    const names = Key.App.length + Key.TraceId.length + Key.RpcId.length
-    const ids = this.#traceId === '' ? UTF8_BYTES * this.#app.length : UTF8_BYTES * texts
-    return this.#constant.length + 3 * PAIR_OVERHEAD + names + ids
+    if (this.#traceId === '') return this.#front.pairsEnd
+    const values = UTF8_BYTES * (this.#traceId.length + this.#rpcId.length)
+    return this.#front.bytes.length + RPC_ID_NAME.length + 2 * VALUE_OVERHEAD + values
   }
 
   write(buffer: Buffer, at: number): number {
-    at += this.#constant.copy(buffer, at)
-    if (this.#app !== '') at = writeText(buffer, writeText(buffer, at, Key.App), this.#app)
-    if (this.#traceId === '') return at
-    at = writeText(buffer, writeText(buffer, at, Key.TraceId), this.#traceId)
-    return writeText(buffer, writeText(buffer, at, Key.RpcId), this.#rpcId)
+    const { bytes, pairsEnd } = this.#front
+    if (this.#traceId === '') return at + bytes.copy(buffer, at, 0, pairsEnd)
+    at = writeText(buffer, at + bytes.copy(buffer, at), this.#traceId)
+    for (let i = 0; i < RPC_ID_NAME.length; i++) buffer[at++] = RPC_ID_NAME[i] as number
+    return writeText(buffer, at, this.#rpcId)
   }
 }

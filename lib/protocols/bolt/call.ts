@@ -21,8 +21,8 @@ import {
   unknownMethod,
   unknownService,
 } from '../rpc/call-response.ts'
-import { CallHeaders, constantPairs } from './call-headers.ts'
-import { EXCEPTION_CLASS, FrameType, REQUEST_CLASS, Serializer, Status } from './constants.ts'
+import { CallFront, CallHeaders, constantPairs } from './call-headers.ts'
+import { EXCEPTION_CLASS, FrameType, REQUEST_CLASS, RESPONSE_CLASS, Serializer, Status } from './constants.ts'
 import { writeOwn } from './encoder.ts'
 import type { Hop } from './frame.ts'
 import type { BoltResponse } from './response.ts'
@@ -50,8 +50,12 @@ const headers = new CallHeaders()
 /** See {@link Call}. */
 export class BoltCall implements Call {
   readonly method: string
-  readonly #uniqueName: string
+  /** The first three fields of the request, and the signatures: encoded strings, which take no place in a stream's tables. */
+  readonly #names: Buffer
+  readonly #signatures: Buffer
   readonly #pairs: Buffer
+  /** For the application that called last: one cluster has one. */
+  #front: CallFront
   readonly #plan: ArgumentsPlan
   readonly #results: ResultWriter
   readonly #rules: JsonRules
@@ -59,9 +63,12 @@ export class BoltCall implements Call {
   /** Throws like {@link compileBoltCall}. */
   constructor(target: CallTarget, types: TypeDescriptions) {
     this.method = target.method
-    this.#uniqueName = uniqueName(target.service, target.version, target.group)
-    this.#pairs = constantPairs(this.#uniqueName, target.method)
+    const name = uniqueName(target.service, target.version, target.group)
+    this.#names = encodeStrings([null, target.method, name])
+    this.#pairs = constantPairs(name, target.method)
+    this.#front = new CallFront(this.#pairs, '')
     this.#plan = compileArguments(target, types, 'sofa')
+    this.#signatures = encodeStrings(this.#plan.signatures)
     this.#results = compileResult(target, types, false)
     this.#rules = target.json
   }
@@ -74,20 +81,19 @@ export class BoltCall implements Call {
     const { signatures, encoder } = this.#plan
     writer.reset()
     writer.beginObjectOf(REQUEST)
-    writer.writeNull()
-    writer.writeString(this.method)
-    writer.writeString(this.#uniqueName)
+    writer.writeRaw(this.#names, 0, this.#names.length)
     writer.beginMap(null)
     writer.endMap()
     writer.beginList(SIGNATURE_LIST, signatures.length)
-    for (let i = 0; i < signatures.length; i++) writer.writeString(signatures[i] as string)
+    writer.writeRaw(this.#signatures, 0, this.#signatures.length)
     writer.endList()
     try {
       encoder.encode(json, offset, end, writer)
     } catch (error) {
       return toGatewayError(error)
     }
-    headers.fill(this.#pairs, app, exchange)
+    if (this.#front.app !== app) this.#front = new CallFront(this.#pairs, app)
+    headers.fill(this.#front, exchange)
     return null
   }
 
@@ -117,7 +123,13 @@ export class BoltCall implements Call {
   /** What the response with the content `start…end` means: an answer for the caller, or a failure. */
   answer(response: BoltResponse, bytes: Buffer, start: number, end: number): CallResponse | GatewayError {
     const { status, serializer, isError } = response
-    if (status !== Status.Success) return failureOf(status, textOf(serializer, bytes, start, end))
+    if (status !== Status.Success) {
+      const message = textOf(serializer, bytes, start, end)
+      // A server for Node reports what a method threw like this; a Java server's own failures bear another class.
+      if (status === Status.ServerException && message !== '' && response.isOfClass(RESPONSE_CLASS))
+        return this.#thrown({ className: '', message, logText: message })
+      return failureOf(status, message)
+    }
     if (serializer !== Serializer.Hessian) {
       const detail = `the answer is in serializer ${serializer}, ${Serializer.Hessian} was asked for`
       return new GatewayError('UPSTREAM_PROTOCOL', detail)
@@ -168,6 +180,15 @@ export class BoltCall implements Call {
     if (RPC_CODE.test(message)) return callFailure(ResultCode.Failed, 'the service failed', message)
     return this.#thrown({ className: '', message, logText: message })
   }
+}
+
+function encodeStrings(texts: readonly (string | null)[]): Buffer {
+  writer.reset()
+  for (const text of texts) {
+    if (text === null) writer.writeNull()
+    else writer.writeString(text)
+  }
+  return Buffer.from(writer.bytes())
 }
 
 /** See `Protocol.compileCall`. */

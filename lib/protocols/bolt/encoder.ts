@@ -40,22 +40,26 @@ export function writeForwarded(
   end: number,
 ): void {
   const { headers } = message
-  if (message.proto !== hop.proto || !headers.isUnchanged) {
+  if (message.proto !== hop.proto || headers.removed > 0) {
     rewrite(wire, message, type, hop, word, content, offset, end)
     return
   }
-  const { bytes, base, blockEnd } = headers
+  const { bytes, base, blockEnd, blockStart, added } = headers
   const isLent = end - offset >= LEND_BYTES
-  const buffer = wire.reserve(blockEnd + (isLent ? 0 : end - offset) + CRC_LENGTH)
+  const fixedEnd = message.fixedLength
+  const buffer = wire.reserve(blockStart + headers.limit + (isLent ? 0 : end - offset) + CRC_LENGTH)
   const at = wire.position
   let frameEnd = at + blockEnd
-  if (isLent) bytes.copy(buffer, at, base, base + blockEnd)
-  else if (content === bytes && offset === base + blockEnd) {
+  if (added === null && !isLent && content === bytes && offset === base + blockEnd) {
     bytes.copy(buffer, at, base, end)
     frameEnd += end - offset
   } else {
     bytes.copy(buffer, at, base, base + blockEnd)
-    frameEnd += content.copy(buffer, frameEnd, offset, end)
+    if (added !== null) {
+      frameEnd = headers.writeAdded(buffer, frameEnd)
+      writeU16(buffer, at + fixedEnd - 6, frameEnd - at - blockStart)
+    }
+    if (!isLent) frameEnd += content.copy(buffer, frameEnd, offset, end)
   }
   const { proto } = hop
   if (proto === Proto.V2) {
@@ -65,11 +69,11 @@ export function writeForwarded(
   writeI32(buffer, at + idOffset(proto), hop.id)
   if (type === FrameType.Response) writeU16(buffer, at + wordOffset(proto), word)
   else writeI32(buffer, at + wordOffset(proto), word)
-  if (end - offset !== message.bodyLength) writeI32(buffer, at + message.fixedLength - 4, end - offset)
+  if (end - offset !== message.bodyLength) writeI32(buffer, at + fixedEnd - 4, end - offset)
   finish(wire, buffer, at, frameEnd, hop, isLent, content, offset, end)
 }
 
-/** As {@link writeForwarded}, with a fixed part of another version or another header block. */
+/** As {@link writeForwarded}, with a fixed part of another version or without some of the pairs. */
 function rewrite(
   wire: Wire,
   message: BoltMessage,

@@ -9,6 +9,9 @@ export const PAIR_OVERHEAD = 8
 /** UTF-8 bytes of one UTF-16 unit, at most. */
 const UTF8_BYTES = 3
 const NULL_LENGTH = -1
+/** Names that were found right: looking one up takes less than matching it. */
+const checkedNames = new Set<string>()
+const MAX_CHECKED_NAMES = 1024
 const NAME = /^[!-~]+$/
 const FORBIDDEN_IN_VALUE = /[\r\n\0]/
 
@@ -74,11 +77,6 @@ export class BoltHeaders extends HeaderTable implements HeaderBlock {
     this.#addedBytes = 0
   }
 
-  /** True when the block is to be forwarded as it came. */
-  get isUnchanged(): boolean {
-    return this.removed === 0 && this.added === null
-  }
-
   /** Bytes that {@link BoltHeaders.write} may need. */
   get limit(): number {
     return this.blockEnd - this.blockStart - this.#removedBytes + this.#addedBytes
@@ -107,9 +105,9 @@ export class BoltHeaders extends HeaderTable implements HeaderBlock {
 
   override set(name: string, value: string): void {
     checkPair(name, value)
-    const freed = this.#bytesOf(name)
-    if (!this.#hasRoom(name, value, freed)) return
-    this.drop(name)
+    const isNew = this.added === null && this.#findLast(name) < 0
+    if (!this.#hasRoom(name, value, isNew ? 0 : this.#bytesOf(name))) return
+    if (!isNew) this.drop(name)
     this.append(name, value)
   }
 
@@ -160,9 +158,9 @@ export class BoltHeaders extends HeaderTable implements HeaderBlock {
   }
 
   override valueAt(index: number): string {
+    const { base, fields } = this
     const at = index * FIELD_STRIDE
-    const start = this.base + (this.fields[at + 2] as number)
-    return this.bytes.utf8Slice(start, this.base + (this.fields[at + 3] as number))
+    return textOf(this.bytes, base + (fields[at + 2] as number), base + (fields[at + 3] as number))
   }
 
   /** The name of field `index`, as it came. */
@@ -174,8 +172,12 @@ export class BoltHeaders extends HeaderTable implements HeaderBlock {
 
   /** Writes the pairs that are left, then those that were added. Returns the end. */
   write(buffer: Buffer, at: number): number {
-    at = this.#writeKept(buffer, at)
-    const added = this.added
+    return this.writeAdded(buffer, this.#writeKept(buffer, at))
+  }
+
+  /** Writes the pairs that were added. Returns the end. */
+  writeAdded(buffer: Buffer, at: number): number {
+    const { added } = this
     if (added === null) return at
     for (let i = 0; i < added.length; i++) at = writeText(buffer, at, added[i] as string)
     return at
@@ -286,15 +288,21 @@ export function writeText(buffer: Buffer, at: number, text: string): number {
   return start + length
 }
 
-/** Whether the bytes at `at` spell the ASCII `text`. The caller has compared the lengths. */
+/** The UTF-8 text in `start…end`. A single character, as most rpcIds are, needs no native call (perf/micro/bolt-text.ts). */
+function textOf(bytes: Buffer, start: number, end: number): string {
+  const first = bytes[start] as number
+  return end - start === 1 && first < 0x80 ? String.fromCharCode(first) : bytes.utf8Slice(start, end)
+}
+
+/** Whether the bytes at `at` spell the ASCII `text`. The caller has compared the lengths. Names differ at their end. */
 export function isExactly(bytes: Buffer, at: number, text: string): boolean {
-  for (let i = 0; i < text.length; i++) if (bytes[at + i] !== text.charCodeAt(i)) return false
+  for (let i = text.length - 1; i >= 0; i--) if (bytes[at + i] !== text.charCodeAt(i)) return false
   return true
 }
 
-/** Whether the bytes at `at` spell `name`, without regard to case. The caller has compared the lengths. */
+/** As {@link isExactly}, without regard to case. */
 function spells(bytes: Buffer, at: number, name: string): boolean {
-  for (let i = 0; i < name.length; i++) {
+  for (let i = name.length - 1; i >= 0; i--) {
     const byte = bytes[at + i] as number
     const wanted = name.charCodeAt(i)
     if (byte !== wanted && !isSameLetter(byte, wanted)) return false
@@ -320,12 +328,17 @@ function exactBytes(name: string, value: string): number {
 }
 
 function checkPair(name: string, value: string): void {
+  if (!checkedNames.has(name)) checkName(name)
+  if (FORBIDDEN_IN_VALUE.test(value)) {
+    throw new TypeError(`the value of header ${name} holds a control character (CR, LF, NUL)`)
+  }
+}
+
+function checkName(name: string): void {
   if (!NAME.test(name)) {
     throw new TypeError(
       `header name ${JSON.stringify(name)} must be visible ASCII characters without a space`,
     )
   }
-  if (FORBIDDEN_IN_VALUE.test(value)) {
-    throw new TypeError(`the value of header ${name} holds a control character (CR, LF, NUL)`)
-  }
+  if (checkedNames.size < MAX_CHECKED_NAMES) checkedNames.add(name)
 }

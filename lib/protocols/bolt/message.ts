@@ -1,7 +1,7 @@
 /** What requests and responses have in common: the fixed part as numbers, and the header block. */
 import { Proto } from './constants.ts'
 import { fixedLength, type Hop, idOf, readI32, readU16 } from './frame.ts'
-import { BoltHeaders } from './headers.ts'
+import { BoltHeaders, isExactly } from './headers.ts'
 
 /** A message that came. Its class name, header block and content lie behind the fixed part in this order. */
 export abstract class BoltMessage implements Hop {
@@ -40,6 +40,12 @@ export abstract class BoltMessage implements Hop {
     const start = this.fixedLength + this.classLength
     const length = readU16(bytes, at + this.fixedLength - 6)
     return this.headers.read(bytes, at, start, start + length)
+  }
+
+  /** Whether the class name is `name`; only while the frame's bytes are there. */
+  isOfClass(name: string): boolean {
+    const { bytes, base } = this.headers
+    return this.classLength === name.length && isExactly(bytes, base + this.fixedLength, name)
   }
 
   /** Where the content began, counted from the first byte of the frame. */

@@ -29,7 +29,8 @@ export class BoltServerStream extends RpcServerStream {
 
   /** A caller that is still unanswered would wait until its time is over. */
   override finish(): void {
-    if (this.exchange !== null) this.answer(new BoltReply(Status.Unknown, '', NO_BYTES), NO_BYTES, 0, 0)
+    if (this.exchange !== null && this.mayAnswer)
+      this.answer(new BoltReply(Status.Unknown, '', NO_BYTES), NO_BYTES, 0, 0)
     super.finish()
   }
 

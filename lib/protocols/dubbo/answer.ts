@@ -19,9 +19,29 @@ import { ResponseKind, Serialization, Status } from './constants.ts'
 const NULL_BODY = Buffer.from('null')
 const MAX_DETAIL = 2048
 
+/** A service as providers have shown it. */
+export interface CalledService {
+  /** It has answered a call: what it does not understand from now on is a method, or the parameters of one. */
+  isServed: boolean
+}
+
+/** By group, name and version, as far as configurations have named them. */
+const services = new Map<string, CalledService>()
+
+/** The one object for a service, which all calls of it share. */
+export function calledService(group: string, name: string, version: string): CalledService {
+  const key = `${group}/${name}:${version}`
+  const known = services.get(key)
+  if (known !== undefined) return known
+  const made = { isServed: false }
+  services.set(key, made)
+  return made
+}
+
 /** What a call says about its answers. */
 export interface CallContext {
-  readonly method: string
+  /** What is known of the service that it belongs to. */
+  readonly service: CalledService
   /** Whether it goes through `$invoke`. */
   readonly isGeneric: boolean
   readonly results: ResultWriter
@@ -46,6 +66,7 @@ export function readAnswer(
   }
   try {
     reader.reset(bytes, offset, end)
+    if (status === Status.Ok) call.service.isServed = true
     return status === Status.Ok ? readResult(call) : readRefusal(call, status)
   } catch (error) {
     if (error instanceof HessianError) {
@@ -86,9 +107,7 @@ function readRefusal(call: CallContext, status: number): CallResponse | GatewayE
     case Status.BadRequest:
       if (!text.includes('Fail to decode request')) return new GatewayError('UPSTREAM_PROTOCOL', detail)
       // Neither service nor method nor parameters are told apart; through $invoke it can only be the service.
-      return !call.isGeneric && text.includes(`methodName=${call.method},`)
-        ? unknownMethod(detail)
-        : unknownService(detail)
+      return !call.isGeneric && call.service.isServed ? unknownMethod(detail) : unknownService(detail)
     case Status.ServiceError:
       if (text.includes('No such method')) return unknownMethod(detail)
       if (text.includes('Not found exported service')) return unknownService(detail)

@@ -26,6 +26,7 @@ export type Located = (typeof Located)[keyof typeof Located]
 /** Bodies up to here are kept whole when their attachments are not known yet; of longer ones they are looked for. */
 const KEEP_WHOLE_BYTES = 8 * 1024
 
+const MAX_DIGITS = 9
 const MAX_NAME_UNITS = 1024
 const FORBIDDEN = /[\0\r\n]/
 
@@ -104,6 +105,18 @@ export class DubboAttachments extends HeaderTable implements AttachmentSink {
     }
     const index = this.find(name)
     return index < 0 ? null : this.valueAt(index)
+  }
+
+  /** The value of `name` as a whole number of at most nine digits; -1 when it is none. */
+  wholeNumber(name: string): number {
+    const index = this.#addedAt(name) < 0 ? this.find(name) : -1
+    if (index >= 0 && this.fields[index * FIELD_STRIDE + 4] === KIND_PLAIN) {
+      const { bytes, base, fields } = this
+      const at = index * FIELD_STRIDE
+      return wholeNumberAt(bytes, base + (fields[at + 2] as number), base + (fields[at + 3] as number))
+    }
+    const value = Buffer.from(this.get(name) ?? '')
+    return wholeNumberAt(value, 0, value.length)
   }
 
   override getAll(name: string): string[] {
@@ -248,9 +261,9 @@ function isSameName(a: string, b: string): boolean {
   return a === b || (a.length === b.length && a.toLowerCase() === b.toLowerCase())
 }
 
-/** Whether the bytes at `offset` spell `name`, ignoring the case of ASCII letters. The caller has compared the lengths. */
+/** Whether the bytes at `offset` spell `name`, ignoring the case of ASCII letters. The caller has compared the lengths. Names differ at their end. */
 function equalsAnyCase(bytes: Buffer, offset: number, name: string): boolean {
-  for (let i = 0; i < name.length; i++) {
+  for (let i = name.length - 1; i >= 0; i--) {
     const byte = bytes[offset + i] as number
     const wanted = name.charCodeAt(i)
     if (byte === wanted) continue
@@ -258,6 +271,17 @@ function equalsAnyCase(bytes: Buffer, offset: number, name: string): boolean {
     if (folded !== (wanted | 0x20) || folded < 0x61 || folded > 0x7a || wanted > 0x7a) return false
   }
   return true
+}
+
+function wholeNumberAt(bytes: Buffer, start: number, end: number): number {
+  if (end === start || end - start > MAX_DIGITS) return -1
+  let value = 0
+  for (let at = start; at < end; at++) {
+    const digit = (bytes[at] as number) - 0x30
+    if (digit < 0 || digit > 9) return -1
+    value = value * 10 + digit
+  }
+  return value
 }
 
 /** Names that passed {@link check}. */

@@ -8,7 +8,7 @@ import type { ResultWriter } from '../hessian/hessian-json.ts'
 import { HessianWriter } from '../hessian/writer.ts'
 import type { CallResponse } from '../rpc/call-response.ts'
 import { timeLeftMs } from '../rpc/time-left.ts'
-import { type CallContext, readAnswer } from './answer.ts'
+import { type CallContext, type CalledService, calledService, readAnswer } from './answer.ts'
 import { NO_VERSION, PROTOCOL_VERSION, Serialization } from './constants.ts'
 
 const GENERIC_METHOD = '$invoke'
@@ -25,6 +25,7 @@ const writer = new HessianWriter(final)
 export class DubboCall implements Call, CallContext {
   readonly method: string
   readonly serialization: number = Serialization.Hessian2
+  readonly service: CalledService
   readonly isGeneric: boolean
   readonly results: ResultWriter
   readonly exceptions: JsonRules['exceptions']
@@ -41,6 +42,7 @@ export class DubboCall implements Call, CallContext {
     this.#target = target
     this.#plan = compileArguments(target, types, 'dubbo')
     this.method = target.method
+    this.service = calledService(target.group, target.service, target.version)
     this.isGeneric = this.#plan.isGeneric
     this.results = compileResult(target, types, this.isGeneric)
     this.exceptions = target.json.exceptions

@@ -1,7 +1,7 @@
 /** Finds the attachments in a hessian2 body: behind the arguments of a request or the value of a response. */
 import { KIND_PLAIN } from '../../buffer/header-table.ts'
 import { final } from '../hessian/dialect.ts'
-import { HessianError } from '../hessian/limits.ts'
+import { DEFAULT_LIMITS, HessianError } from '../hessian/limits.ts'
 import { HessianSkipper } from '../hessian/skipper.ts'
 import { type AttachmentSink, KIND_ENCODED, KIND_OPAQUE, MapForm } from './attachment-map.ts'
 import { countArguments } from './descriptor.ts'
@@ -11,8 +11,11 @@ const MAP_UNTYPED = 0x48
 const MAP_TYPED = 0x4d
 const MAP_END = 0x5a
 
+/** What is only stepped over costs no memory but a place on the skipper's stack, and its reader has limits of its own. */
+const SKIP_LIMITS = { ...DEFAULT_LIMITS, maxDepth: 1024, maxElements: Number.MAX_SAFE_INTEGER }
+
 /** Shared: a body is looked through in one go. */
-const skipper = new HessianSkipper(final)
+const skipper = new HessianSkipper(final, SKIP_LIMITS)
 
 /**
  * Fills `into`. `values` values lie between `at` and the map; −1: as many as the descriptor at `descriptorAt` says. `end`

@@ -7,7 +7,6 @@ import { found, leadingText, namedVersion, scanLeading } from './leading.ts'
 
 /** Positions in the body of a request whose serialization is read. */
 const UNKNOWN = -1
-const MAX_TIMEOUT_DIGITS = 9
 
 /** See {@link RequestHead}. Its positions count from the first byte of the body, wherever that lies. */
 export class DubboRequest extends PlainRequest implements RequestHead {
@@ -106,10 +105,7 @@ export class DubboRequest extends PlainRequest implements RequestHead {
   /** The attachment `timeout`, where the attachments have been read for another reason: looking for it would cost as much as the rest. */
   get budgetMs(): number {
     if (this.headers.located !== Located.Found) return 0
-    const timeout = this.headers.get('timeout')
-    return timeout !== null && timeout.length <= MAX_TIMEOUT_DIGITS && /^\d+$/.test(timeout)
-      ? Number(timeout)
-      : 0
+    return Math.max(0, this.headers.wholeNumber('timeout'))
   }
 
   #decode(): void {

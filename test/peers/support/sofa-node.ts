@@ -3,8 +3,8 @@
  * the service of test/peers/java as far as {@link METHODS} goes.
  *
  * For each connection the library keeps class definitions by name and number of fields, and takes the next object of
- * that class to have the same order of fields. Callers of different origin write different orders, so a process behind
- * a connection that they share has to switch that off: `--no-decode-cache`.
+ * that class to have the same order of fields. Callers of different origin write different orders, so a cluster of it has
+ * `sharing: caller` (docs/protocols/bolt.md, section 8).
  */
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
@@ -95,8 +95,7 @@ export const QUIET = { info() {}, warn() {}, error() {}, debug() {} }
 
 async function serve(): Promise<void> {
   const { RpcServer } = loadSofaRpcNode().server
-  const disableDecodeCache = process.argv.includes('--no-decode-cache')
-  const options = { logger: QUIET, port: 0, classMap: CLASS_MAP, appName: 'node-server', disableDecodeCache }
+  const options = { logger: QUIET, port: 0, classMap: CLASS_MAP, appName: 'node-server' }
   const server = new RpcServer(options)
   server.addService({ interfaceName: SERVICE }, METHODS)
   await server.start()

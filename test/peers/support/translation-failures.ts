@@ -5,8 +5,6 @@ import { ITEM, ORDER, PACKAGE, type TranslationCase } from './translation-cases.
 export interface FailingCase extends TranslationCase {
   readonly service?: string
   readonly status: number
-  /** Where Dubbo's differs. */
-  readonly dubboStatus?: number
   readonly memo: RegExp
   readonly timeout?: string
 }
@@ -78,8 +76,6 @@ export const FAILURES: readonly FailingCase[] = [
     parameters: ['String'],
     body: '["x"]',
     status: 6000,
-    // A Dubbo provider answers alike whether it lacks the service or the method.
-    dubboStatus: 6001,
     memo: /./,
   },
   {

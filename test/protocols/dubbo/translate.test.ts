@@ -208,6 +208,11 @@ t.test('refusals of the provider become codes of the operation', (t) => {
   }
   const generic = compile({ parameters: ['com.example.Unknown'] })
   const decode = 'Fail to decode request due to: RpcInvocation [methodName=echo, parameterTypes=null]'
+  const absent = compile({ service: 'com.example.Absent' })
+  t.equal(outcome(40, decode, absent), 6000, 'a service that never answered')
+  const present = compile({ service: 'com.example.Present' })
+  new Operation(present, '["x"]').answer(20, Buffer.from('92', 'hex'))
+  t.equal(outcome(40, decode, present), 6001, 'a service that has answered')
   t.equal(outcome(40, decode), 6001)
   t.equal(outcome(40, decode.replace('echo', '$invoke'), generic), 6000)
   t.equal(outcome(40, 'something else'), 'UPSTREAM_PROTOCOL')
