@@ -53,7 +53,10 @@ const PACKAGES: Record<string, readonly string[]> = {
   '@opentelemetry/sdk-metrics': ['telemetry'],
   commander: ['cli'],
   fastify: ['admin'],
+  ioredis: ['filters'],
+  jose: ['filters'],
   'lru-cache': ['filters'],
+  msgpackr: ['filters'],
   pino: ['telemetry'],
   'rate-limiter-flexible': ['filters'],
   // A filter's option schema sits beside the filter.

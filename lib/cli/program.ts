@@ -4,6 +4,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { EXIT_CODE_HELP, ExitCode } from './exit-codes.ts'
 import type { ApiImportOptions, FilterNewOptions, MmtpCallOptions } from './options.ts'
 import { DEFAULT_CONFIG } from './quick-run.ts'
+import type { SessionInspectOptions, SessionIssueOptions, SessionKeyOptions } from './session.ts'
 
 /** Where help and complaints go. */
 export interface Streams {
@@ -51,6 +52,7 @@ function createProgram(streams: Streams, finish: Finish): Command {
   addFilter(program, finish)
   addMmtp(program, finish)
   addApi(program, finish)
+  addSession(program, finish)
   program.addHelpText(
     'after',
     examples(['meshgate check meshgate.yaml', 'meshgate run -c meshgate.yaml', 'meshgate help mmtp call']) +
@@ -159,6 +161,48 @@ function addMmtp(program: Command, finish: Finish): void {
     .action(async (address: string, operation: string, options: MmtpCallOptions) => {
       const { mmtpCall } = await import('./mmtp-call.ts')
       finish((await mmtpCall(address, operation, options)) ?? ExitCode.Ok)
+    })
+}
+
+function addSession(program: Command, finish: Finish): void {
+  const session = program
+    .command('session')
+    .summary('make and read sessions')
+    .description('Makes and reads keys and tokens of the session filter.')
+  session
+    .command('key')
+    .summary('make a key')
+    .description('Prints a line with a new random key for a key file.')
+    .option('--id <id>', 'its id; today’s date when left out')
+    .action(async (options: SessionKeyOptions) => {
+      const { sessionKey } = await import('./session.ts')
+      finish(sessionKey(options))
+    })
+  session
+    .command('issue')
+    .summary('make a token')
+    .description('Prints a token of a realm, made with the first key of the file.')
+    .requiredOption('--keys <file>', 'the key file')
+    .requiredOption('--realm <name>', 'the realm')
+    .requiredOption('--user <id>', 'the user')
+    .option('--id <id>', 'id of the session; random when left out')
+    .option('--attribute <name=value>', 'an attribute; may be repeated', collect, [])
+    .option('--life <duration>', 'how long it is good for', '30m')
+    .option('--sign', 'sign it only; whoever holds it can read it')
+    .action(async (options: SessionIssueOptions) => {
+      const { sessionIssue } = await import('./session.ts')
+      finish(await sessionIssue(options))
+    })
+  session
+    .command('inspect')
+    .summary('read a token')
+    .description('Prints what a token says, or why it is no good.')
+    .argument('<token>', 'the token')
+    .requiredOption('--keys <file>', 'the key file')
+    .requiredOption('--realm <name>', 'the realm')
+    .action(async (token: string, options: SessionInspectOptions) => {
+      const { sessionInspect } = await import('./session.ts')
+      finish(await sessionInspect(token, options))
     })
 }
 

@@ -29,6 +29,11 @@ export function redactConfig(value: unknown): unknown {
   return result
 }
 
+/** Whether what stands under a key is a secret, going by the key. */
+export function isSecretKey(key: string): boolean {
+  return !HARMLESS.has(key) && hasWord(key, SECRET_WORDS)
+}
+
 function hasWord(key: string, pattern: RegExp): boolean {
   const words = key
     .replace(/([a-z\d])([A-Z])/g, '$1 $2')

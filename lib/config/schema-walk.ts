@@ -4,7 +4,9 @@
  * a start fast (a schema compiler costs tens of milliseconds to load) and lets each message say what would be right.
  * `schema-check.ts` covers the rest of JSON Schema for filters that need it.
  */
+
 import type { ConfigPath, Finding } from './problem.ts'
+import { isSecretKey } from './redact.ts'
 import { suggest } from './suggest.ts'
 import { parseDuration, parseSize, UNIT_HINTS, type Unit } from './units.ts'
 
@@ -87,6 +89,16 @@ export class SchemaWalk {
     return value
   }
 
+  /** Whether the value must not appear in a message. */
+  get #isSecret(): boolean {
+    const key = this.#path.findLast((part) => typeof part === 'string')
+    return key !== undefined && isSecretKey(key)
+  }
+
+  #show(value: unknown): string {
+    return this.#isSecret ? 'this value' : show(value)
+  }
+
   #report(message: string, hint: string): void {
     this.findings.push({ path: [...this.#path], message, hint })
   }
@@ -98,7 +110,7 @@ export class SchemaWalk {
   #walkUnit(schema: SchemaNode, unit: Unit, value: unknown): unknown {
     const parsed = unit === 'duration' ? parseDuration(value) : parseSize(value)
     if (parsed === null) {
-      this.#report(`${show(value)} is no ${unit}`, UNIT_HINTS[unit])
+      this.#report(`${this.#show(value)} is no ${unit}`, UNIT_HINTS[unit])
       return value
     }
     this.#checkNumber(schema, parsed)
@@ -124,28 +136,33 @@ export class SchemaWalk {
     else {
       const isBareText = isScalar(value) && branches.some(({ type }) => type === 'string')
       const hint = isBareText
-        ? `put it in quotes: "${value}"`
+        ? this.#isSecret
+          ? 'put it in quotes'
+          : `put it in quotes: "${value}"`
         : (schema.hint ?? `write ${alternatives(branches)}`)
-      this.#report(`${show(value)} has none of the allowed forms`, hint)
+      this.#report(`${this.#show(value)} has none of the allowed forms`, hint)
     }
     return value
   }
 
   #checkType(schema: SchemaNode, value: unknown): boolean {
     if (hasType(schema, value)) return true
-    this.#report(`${expected(schema)} is needed here, not ${kindOf(value)}`, typeHint(schema, value))
+    const isSecret = this.#isSecret
+    const found = isSecret ? 'this value' : kindOf(value)
+    const hint = isSecret && isScalar(value) ? 'put it in quotes' : typeHint(schema, value)
+    this.#report(`${expected(schema)} is needed here, not ${found}`, hint)
     return false
   }
 
   #checkValues(schema: SchemaNode, value: unknown): boolean {
     if (schema.const !== undefined && value !== schema.const) {
-      this.#report(`${show(value)} is not possible here`, `write ${JSON.stringify(schema.const)}`)
+      this.#report(`${this.#show(value)} is not possible here`, `write ${JSON.stringify(schema.const)}`)
       return false
     }
     if (schema.enum === undefined || schema.enum.includes(value)) return true
     const choices = schema.enum.map(String)
     this.#report(
-      `${show(value)} is not possible here`,
+      `${this.#show(value)} is not possible here`,
       schema.hint ?? suggest(String(value), choices, 'one of'),
     )
     return false
@@ -158,7 +175,10 @@ export class SchemaWalk {
     } else if (schema.maxLength !== undefined && value.length > schema.maxLength) {
       this.#report(`the text is longer than ${schema.maxLength}`, schema.hint ?? 'write less')
     } else if (schema.pattern !== undefined && !regexOf(schema.pattern).test(value)) {
-      this.#report(`${show(value)} is not possible here`, schema.hint ?? `it must match ${schema.pattern}`)
+      this.#report(
+        `${this.#show(value)} is not possible here`,
+        schema.hint ?? `it must match ${schema.pattern}`,
+      )
     } else if (schema.format === 'regex') this.#checkRegex(value)
   }
 
@@ -166,7 +186,7 @@ export class SchemaWalk {
     try {
       new RegExp(value)
     } catch (error) {
-      this.#report(`${show(value)} is no regular expression`, regexReason(error))
+      this.#report(`${this.#show(value)} is no regular expression`, regexReason(error))
     }
   }
 

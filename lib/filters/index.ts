@@ -4,7 +4,10 @@ import { accessLog } from './access-log.ts'
 import { directReply } from './direct-reply.ts'
 import { fault } from './fault.ts'
 import { headers } from './headers.ts'
+import { jwt } from './jwt/index.ts'
 import { rateLimit } from './rate-limit.ts'
+import { session } from './session/index.ts'
+import { sign } from './sign/index.ts'
 import { traceContext } from './trace-context.ts'
 
 /** Every built-in filter. `docs/filters.md` has a section for each. */
@@ -13,6 +16,9 @@ export const FILTERS: ReadonlyMap<string, FilterDefinition> = new Map<string, Fi
   ['trace-context', traceContext],
   ['headers', headers],
   ['rate-limit', rateLimit],
+  ['sign', sign],
+  ['session', session],
+  ['jwt', jwt],
   ['fault', fault],
   ['direct-reply', directReply],
 ])

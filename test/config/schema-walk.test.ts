@@ -149,3 +149,18 @@ t.test('publishes plain JSON Schema with the options of each filter', (t) => {
   t.notOk(isValid([{ use: 'rate-limit', qps: 1, qqs: 2 }]))
   t.end()
 })
+
+t.test('a value that may be a secret is not shown in what is said about it', (t) => {
+  const secret = { anyOf: [{ type: 'string', pattern: '^[a-z]+$' }] }
+  const keys = {
+    type: 'array',
+    items: { type: 'object', properties: { secret, password: { type: 'string' } } },
+  }
+  const walk = new SchemaWalk(['filters', 0])
+  walk.walk({ type: 'object', properties: { keys } } as never, {
+    keys: [{ secret: 918_273_645 }, { secret: 'PLANTED 1' }, { password: 445_566 }],
+  })
+  t.equal(walk.findings.length, 3)
+  t.notMatch(JSON.stringify(walk.findings), /918273645|PLANTED|445566/)
+  t.end()
+})

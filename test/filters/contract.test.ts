@@ -10,6 +10,17 @@ import { type TestRequest, testFilter } from '../../lib/testing.ts'
 const LEAST: Readonly<Record<string, Record<string, unknown>>> = {
   'rate-limit': { qps: 1000 },
   fault: { abort: { percent: 0 } },
+  session: { realms: { main: { keys: [{ id: 'a', secret: Buffer.alloc(32, 1).toString('base64') }] } } },
+  sign: { keys: [{ appId: 'A', secret: 'a secret of enough bytes' }] },
+  jwt: {
+    issuers: [
+      {
+        issuer: 'a',
+        audience: 'b',
+        keys: [{ algorithm: 'HS256', secret: 'a secret of at least thirty-two bytes' }],
+      },
+    ],
+  },
 }
 
 /** The shapes that requests come in. */
