@@ -6,7 +6,7 @@ import type { FilterDefinition, FilterServices } from './core/filter.ts'
 import { checkFilterOptions, stepsOf } from './filter-options.ts'
 import type { ChainOwner, ChainSet } from './filters/chain.ts'
 import { type CompileInput, compileChains, type FilterProblem, type FilterSpec } from './filters/compile.ts'
-import { FILTERS } from './filters/index.ts'
+import { FILTERS, loadFilters } from './filters/index.ts'
 import { makeInertServices } from './filters/services.ts'
 import { isModulePath, loadUserModule } from './filters/user-module.ts'
 
@@ -37,6 +37,7 @@ export async function resolveFilters(
   file: string,
   load: ModuleLoader,
 ): Promise<ResolvedFilters> {
+  await loadFilters(filters.map(({ use }) => use))
   const resolve = pathResolver(file)
   const specs: FilterSpec[] = []
   const findings: Finding[] = []

@@ -4,21 +4,30 @@ import { accessLog } from './access-log.ts'
 import { directReply } from './direct-reply.ts'
 import { fault } from './fault.ts'
 import { headers } from './headers.ts'
-import { jwt } from './jwt/index.ts'
+import { jwtSchema } from './jwt/schema.ts'
+import { LateFilter } from './late-filter.ts'
 import { rateLimit } from './rate-limit.ts'
-import { session } from './session/index.ts'
-import { sign } from './sign/index.ts'
+import { sessionSchema } from './session/options.ts'
+import { signSchema } from './sign/options.ts'
 import { traceContext } from './trace-context.ts'
 
-/** Every built-in filter. `docs/filters.md` has a section for each. */
+/** Every built-in filter. `docs/filters.md` has a section for each. Those of {@link loadFilters} must be loaded first. */
 export const FILTERS: ReadonlyMap<string, FilterDefinition> = new Map<string, FilterDefinition>([
   ['access-log', accessLog],
   ['trace-context', traceContext],
   ['headers', headers],
   ['rate-limit', rateLimit],
-  ['sign', sign],
-  ['session', session],
-  ['jwt', jwt],
+  ['sign', new LateFilter(signSchema, async () => (await import('./sign/index.ts')).sign)],
+  ['session', new LateFilter(sessionSchema, async () => (await import('./session/index.ts')).session)],
+  ['jwt', new LateFilter(jwtSchema, async () => (await import('./jwt/index.ts')).jwt)],
   ['fault', fault],
   ['direct-reply', directReply],
 ])
+
+/** Loads the modules of the named filters, as far as they are not there yet; names of no filter are ignored. */
+export async function loadFilters(names: Iterable<string>): Promise<void> {
+  for (const name of names) {
+    const definition = FILTERS.get(name)
+    if (definition instanceof LateFilter) await definition.load()
+  }
+}

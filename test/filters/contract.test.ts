@@ -3,7 +3,7 @@ import t from 'tap'
 import { Exchange } from '../../lib/core/exchange.ts'
 import type { FilterDefinition } from '../../lib/core/filter.ts'
 import { checkFilterOptions } from '../../lib/filter-options.ts'
-import { FILTERS } from '../../lib/filters/index.ts'
+import { FILTERS, loadFilters } from '../../lib/filters/index.ts'
 import { type TestRequest, testFilter } from '../../lib/testing.ts'
 
 /** The least that a filter must be told. */
@@ -42,6 +42,8 @@ const REQUESTS: Readonly<Record<string, TestRequest>> = {
   },
   'an untrusted caller on a Unix socket': { trusted: false, clientIp: '' },
 }
+
+await loadFilters(FILTERS.keys())
 
 for (const [name, definition] of FILTERS) {
   const least = LEAST[name] ?? {}

@@ -6,7 +6,7 @@ import { parse } from 'yaml'
 import type { FilterDefinition } from '../../lib/core/filter.ts'
 import { checkFilterOptions } from '../../lib/filter-options.ts'
 import { FIELD_NAMES } from '../../lib/filters/fields.ts'
-import { FILTERS } from '../../lib/filters/index.ts'
+import { FILTERS, loadFilters } from '../../lib/filters/index.ts'
 import { testFilter } from '../../lib/testing.ts'
 
 const page = readFileSync(path.resolve(import.meta.dirname, '../../docs/filters.md'), 'utf8')
@@ -24,6 +24,8 @@ function rows(text: string): Map<string, string> {
     [...text.matchAll(/^\| `([^`]+)` \| ([^|]+) \|/gm)].map(([, name, next]) => [name, next.trim()]),
   )
 }
+
+await loadFilters(FILTERS.keys())
 
 for (const [name, definition] of FILTERS as ReadonlyMap<string, FilterDefinition>) {
   t.test(`the section of ${name} lists its options with their defaults`, async (t) => {

@@ -11,14 +11,8 @@ import { parseDuration } from '../duration.ts'
 import { readCookie } from '../fields.ts'
 import { ClaimRules, type Identity } from './claims.ts'
 import type { VerifyKey } from './keys.ts'
-import {
-  DEFAULT_MAX_BYTES,
-  DEFAULT_MAX_TOKENS,
-  type HeldSource,
-  type JwtOptions,
-  jwtSchema,
-  openSource,
-} from './options.ts'
+import { type HeldSource, type JwtOptions, openSource } from './options.ts'
+import { DEFAULT_MAX_BYTES, DEFAULT_MAX_TOKENS, jwtSchema } from './schema.ts'
 import { type Fault, type Issuer, type VerifyRules, verifyToken } from './verify.ts'
 
 /** Why a request was refused beside what is wrong with a token. */
