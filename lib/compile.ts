@@ -87,7 +87,9 @@ async function compileWith(
     const routes = await buildRouteTable(routeEntries(config, chains, routeNames, context), () =>
       context.turns.rest(),
     )
-    const runtime = new Runtime(set.base, routes, config.gather.limit)
+    const clusters = new Map(config.clusters.map(({ name }) => [name, context.cluster(name)]))
+    const findCluster = (name: string) => clusters.get(name) ?? null
+    const runtime = new Runtime(set.base, routes, config.gather.limit, findCluster)
     const modules = new Map(
       specs.flatMap((spec) => (spec.module === null ? [] : [[spec.module, spec.definition]])),
     )

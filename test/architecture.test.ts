@@ -62,7 +62,8 @@ const PACKAGES: Record<string, readonly string[]> = {
   // A filter's option schema sits beside the filter.
   typebox: ['config', 'filters'],
   'js-yaml': ['config'],
-  yaml: ['config'],
+  // Zone rules are a file of their own, in YAML as the configuration is.
+  yaml: ['config', 'filters'],
 }
 
 /** Built-in module → the only folders that may import it. A module that is not listed is free for all. */

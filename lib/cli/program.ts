@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { EXIT_CODE_HELP, ExitCode } from './exit-codes.ts'
+import type { LdcDiffOptions, LdcExplainOptions } from './ldc.ts'
 import type { ApiImportOptions, FilterNewOptions, MmtpCallOptions } from './options.ts'
 import { DEFAULT_CONFIG } from './quick-run.ts'
 import type { SessionInspectOptions, SessionIssueOptions, SessionKeyOptions } from './session.ts'
@@ -53,6 +54,7 @@ function createProgram(streams: Streams, finish: Finish): Command {
   addMmtp(program, finish)
   addApi(program, finish)
   addSession(program, finish)
+  addLdc(program, finish)
   program.addHelpText(
     'after',
     examples(['meshgate check meshgate.yaml', 'meshgate run -c meshgate.yaml', 'meshgate help mmtp call']) +
@@ -203,6 +205,42 @@ function addSession(program: Command, finish: Finish): void {
     .action(async (token: string, options: SessionInspectOptions) => {
       const { sessionInspect } = await import('./session.ts')
       finish(await sessionInspect(token, options))
+    })
+}
+
+function addLdc(program: Command, finish: Finish): void {
+  const ldc = program
+    .command('ldc')
+    .summary('look into zone rules')
+    .description('Shows what zone rules decide and what a change of them moves.')
+  ldc
+    .command('explain')
+    .summary('what the rules decide for one request')
+    .description('Prints where a request belongs, and by which rule, step by step.')
+    .requiredOption('--rules <file>', 'the zone rules')
+    .option('--uid <id>', 'user id whose digits give the shard')
+    .option('--shard <nn>', 'the shard itself, 00 to 99')
+    .option('--cell <name>', 'the cell that decides, in place of the one in the rules')
+    .option('--app <name>', 'calling application')
+    .option('--operation <name>', 'operation, interface.method or path')
+    .option('--tag <tag>', 'tag of the request')
+    .option('--pressure', 'it is load-test traffic')
+    .option('--read', 'it only reads')
+    .option('--json', 'print JSON')
+    .action(async (options: LdcExplainOptions) => {
+      const { ldcExplain } = await import('./ldc.ts')
+      finish(await ldcExplain(options))
+    })
+  ldc
+    .command('diff')
+    .summary('which shards a new version moves')
+    .description('Prints which shards go where when the second file takes the place of the first.')
+    .argument('<old>', 'the rules that serve')
+    .argument('<new>', 'the rules to come')
+    .option('--json', 'print JSON')
+    .action(async (before: string, after: string, options: LdcDiffOptions) => {
+      const { ldcDiff } = await import('./ldc.ts')
+      finish(await ldcDiff(before, after, options))
     })
 }
 

@@ -2,7 +2,7 @@
 import type { DownstreamStream, PeerInfo, UpstreamStream } from './codec.ts'
 import type { ErrorCode, GatewayError } from './errors.ts'
 import type { Reply, RequestHead, ResponseHead } from './message.ts'
-import type { Destination, Route } from './route.ts'
+import type { Destination, Route, Translation } from './route.ts'
 import type { ScopeStats, TimerEntry } from './services.ts'
 import { Verdict } from './verdict.ts'
 
@@ -85,6 +85,10 @@ export class Exchange implements TimerEntry {
   upstream: UpstreamStream | null = null
   /** *dispatcher* */
   route: Route | null = null
+  /** What the request becomes at its destination, from the route; null when the route says nothing. *dispatcher* */
+  translation: Translation | null = null
+  /** A cluster in place of the route's, `''` for the route's own. Written by filters in `onRoute`; what the route rewrites and translates is left to whoever serves there. */
+  clusterOverride = ''
   /** The cluster that the route chose. *dispatcher* */
   destination: Destination | null = null
   /** Address of the endpoint that serves, `''` before one was picked. Written by the cluster. */
@@ -113,10 +117,9 @@ export class Exchange implements TimerEntry {
   requestBody: Buffer | null = null
   /** The whole response body, when a filter asked for it (`needsBody`). A filter may assign another one. */
   responseBody: Buffer | null = null
-  /** 32 hex digits (W3C) or a SOFATracer id; `''` until the trace-context filter ran. */
-  traceId = ''
-  /** SOFATracer's rpcId, `''` when unknown. */
-  rpcId = ''
+  /** A number is the place among the request's headers of an id that nobody has read yet. */
+  #traceId: string | number = ''
+  #rpcId: string | number = ''
   /** The span that meshgate logs under, 16 hex digits, `''` when unknown. */
   spanId = ''
   /** The user that a session or token proves; `''` while nobody is proven. The only user id that filters may trust. */
@@ -149,6 +152,40 @@ export class Exchange implements TimerEntry {
     this.listener = listener
     this.startMs = startMs
     this.#timeouts = timeouts
+  }
+
+  /** 32 hex digits (W3C) or a SOFATracer id; `''` until the trace-context filter ran. */
+  get traceId(): string {
+    if (typeof this.#traceId === 'number') this.#traceId = this.#textAt(this.#traceId)
+    return this.#traceId
+  }
+
+  set traceId(id: string) {
+    this.#traceId = id
+  }
+
+  /** SOFATracer's rpcId, `''` when unknown. */
+  get rpcId(): string {
+    if (typeof this.#rpcId === 'number') this.#rpcId = this.#textAt(this.#rpcId)
+    return this.#rpcId
+  }
+
+  set rpcId(id: string) {
+    this.#rpcId = id
+  }
+
+  /** Sets {@link Exchange.traceId} to the id at a place that the request's `placeOfId` gave. It is decoded when somebody reads it: most exchanges end before. */
+  leaveTraceIdAt(place: number): void {
+    this.#traceId = place
+  }
+
+  /** As {@link Exchange.leaveTraceIdAt} for {@link Exchange.rpcId}. */
+  leaveRpcIdAt(place: number): void {
+    this.#rpcId = place
+  }
+
+  #textAt(place: number): string {
+    return this.request.headers.textAt?.(place) ?? ''
   }
 
   /**

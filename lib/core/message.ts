@@ -27,6 +27,13 @@ export interface Headers {
    * those who write bytes.
    */
   addMade?(name: string, value: string, bytes: Buffer, start: number): void
+  /**
+   * The place of `name` for {@link Headers.textAt}, when its value is as it came and is an id: 1 to 64 bytes for which `idBytes`, which has
+   * 256 elements, holds 1. Negative for everything else; then {@link Headers.get} tells.
+   */
+  placeOfId?(name: string, idBytes: Uint8Array): number
+  /** The value that came at a place, whatever was changed since; `''` once the message was released. */
+  textAt?(place: number): string
   remove(name: string): void
   /** Calls `visit` for each header that is present, in order of arrival, added ones last. */
   forEach(visit: (name: string, value: string) => void): void

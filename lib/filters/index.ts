@@ -6,6 +6,7 @@ import { fault } from './fault.ts'
 import { headers } from './headers.ts'
 import { jwtSchema } from './jwt/schema.ts'
 import { LateFilter } from './late-filter.ts'
+import { ldcSchema } from './ldc/schema.ts'
 import { rateLimit } from './rate-limit.ts'
 import { sessionSchema } from './session/options.ts'
 import { signSchema } from './sign/options.ts'
@@ -20,6 +21,7 @@ export const FILTERS: ReadonlyMap<string, FilterDefinition> = new Map<string, Fi
   ['sign', new LateFilter(signSchema, async () => (await import('./sign/index.ts')).sign)],
   ['session', new LateFilter(sessionSchema, async () => (await import('./session/index.ts')).session)],
   ['jwt', new LateFilter(jwtSchema, async () => (await import('./jwt/index.ts')).jwt)],
+  ['ldc', new LateFilter(ldcSchema, async () => (await import('./ldc/index.ts')).ldc)],
   ['fault', fault],
   ['direct-reply', directReply],
 ])

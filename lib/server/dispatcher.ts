@@ -23,8 +23,8 @@ import { Drive, driveOf } from './drive.ts'
 import { releaseStream, resumeRequest, resumeResponse, sendRequest, sendResponse } from './flow.ts'
 import { localAnswer, redirectAnswer } from './local-answer.ts'
 import { recordEnd, recordStart } from './record.ts'
-import { reportFailure } from './report.ts'
 import { mayRepeat } from './repeat.ts'
+import { reportFailure } from './report.ts'
 import type { RuntimeSource } from './runtime.ts'
 
 /** See the file's head. One per gateway. */
@@ -207,7 +207,7 @@ export class Dispatcher
   #act(exchange: Exchange, route: Route): void {
     let answer: LocalReply | null = null
     try {
-      if (route.redirect === null) aim(exchange, route)
+      if (route.redirect === null) aim(exchange, route, driveOf(exchange).runtime.findCluster)
       else answer = redirectAnswer(exchange, route.redirect)
     } catch (error) {
       this.fail(exchange, toGatewayError(error))

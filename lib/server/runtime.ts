@@ -2,6 +2,7 @@
 import type { RequestHead } from '../core/message.ts'
 import type { Route } from '../core/route.ts'
 import type { Chain } from '../filters/chain.ts'
+import type { ClusterFinder } from './aim.ts'
 
 /** Finds the route of a request. */
 export interface RouteMatcher {
@@ -19,7 +20,16 @@ export class Runtime {
   live = 0
   #onOver: (() => void) | null = null
 
-  constructor(chain: Chain, routes: RouteMatcher, gatherLimit: number) {
+  /** See {@link ClusterFinder}. */
+  readonly findCluster: ClusterFinder
+
+  constructor(
+    chain: Chain,
+    routes: RouteMatcher,
+    gatherLimit: number,
+    findCluster: ClusterFinder = () => null,
+  ) {
+    this.findCluster = findCluster
     this.chain = chain
     this.routes = routes
     this.gatherLimit = gatherLimit

@@ -12,6 +12,15 @@ const LEAST: Readonly<Record<string, Record<string, unknown>>> = {
   fault: { abort: { percent: 0 } },
   session: { realms: { main: { keys: [{ id: 'a', secret: Buffer.alloc(32, 1).toString('base64') }] } } },
   sign: { keys: [{ appId: 'A', secret: 'a secret of enough bytes' }] },
+  ldc: {
+    rules: {
+      version: 1,
+      cities: { x: {} },
+      idcs: { a: { city: 'x' } },
+      zones: { RZ01: { kind: 'R', cells: { RZ01A: { idc: 'a', weight: 100 } } } },
+      rules: [{ id: 'b', shards: '00-99', zone: 'RZ01' }],
+    },
+  },
   jwt: {
     issuers: [
       {

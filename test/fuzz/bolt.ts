@@ -5,7 +5,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { poolUsage } from '../../lib/buffer/pools.ts'
-import type { CallTarget, Route } from '../../lib/core/route.ts'
+import type { CallTarget, Translation } from '../../lib/core/route.ts'
 import { compileBoltCall } from '../../lib/protocols/bolt/call.ts'
 import { TestRequestHead } from '../../lib/testing-messages.ts'
 import {
@@ -162,7 +162,7 @@ function fuzzAnswer(bytes: Buffer, next: Next): void {
   const answers = []
   for (let calls = 1 + next(3); calls > 0; calls--) {
     const exchange = exchangeFor(new TestRequestHead({ method: 'POST' }))
-    exchange.route = { translation: { call: boltCall } } as unknown as Route
+    exchange.translation = { call: boltCall } as unknown as Translation
     answers.push(handler.expect(exchange))
     codec.open(exchange).sendRequest(exchange.request, true)
   }

@@ -2,6 +2,7 @@ import t from 'tap'
 import { GatewayError } from '../../lib/core/errors.ts'
 import { type Exchange, ExchangeState } from '../../lib/core/exchange.ts'
 import type { Filter } from '../../lib/core/filter.ts'
+import type { Route } from '../../lib/core/route.ts'
 import { deferred, Rig, settled } from './support.ts'
 
 const GONE = new GatewayError('DOWNSTREAM_GONE')
@@ -72,6 +73,26 @@ t.test('a route rewrites path and authority and names the hash key before the cl
   t.equal(call.exchange.hashKey, '/v2/x')
   call.respond()
   rig.verify(t)
+  t.end()
+})
+
+t.test('a filter sends an exchange to another cluster, which gets the request as it came', (t) => {
+  const choose = (name: string): Filter => ({
+    name: 'elsewhere',
+    onRoute(exchange) {
+      exchange.clusterOverride = name
+    },
+  })
+  const refuse = () => t.fail('the cluster of the route is not asked')
+  const route = { rewritePath: () => '/changed', pick: refuse as unknown as Route['pick'] }
+  const rig = new Rig({ route, filters: [choose('other')] })
+  const call = rig.request({ path: '/x' })
+  t.equal(rig.up.path, '/x')
+  call.respond()
+  rig.verify(t)
+  const lost = new Rig({ route, filters: [choose('absent')] }).request()
+  t.equal(lost.exchange.error?.code, 'NO_ENDPOINT')
+  t.match(lost.exchange.error?.detail, /absent/)
   t.end()
 })
 

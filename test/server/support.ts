@@ -9,6 +9,7 @@ import type { Headers, RequestHead, ResponseHead } from '../../lib/core/message.
 import type { Destination, Route } from '../../lib/core/route.ts'
 import type { ScopeStats } from '../../lib/core/services.ts'
 import { compileChains } from '../../lib/filters/compile.ts'
+import type { ClusterFinder } from '../../lib/server/aim.ts'
 import { Dispatcher } from '../../lib/server/dispatcher.ts'
 import { Runtime } from '../../lib/server/runtime.ts'
 import { makeStats, TEST_ROUTE } from '../../lib/testing-exchange.ts'
@@ -242,6 +243,7 @@ export class Rig implements Notes {
   readonly routeStats = makeStats()
   readonly dispatcher: Dispatcher
   readonly route: Route
+  readonly findCluster: ClusterFinder
   runtime: Runtime
   /** Replaced by a test to say what the cluster gives; a new stream unless it does. */
   open: (exchange: Exchange) => OpenResult
@@ -274,6 +276,7 @@ export class Rig implements Notes {
       },
       abandon: () => void this.log.push('abandon'),
     }
+    this.findCluster = (name) => (name === 'other' ? destination : null)
     this.route = { ...TEST_ROUTE, pick: () => destination, stats: this.routeStats, ...setup.route }
     this.runtime = this.makeRuntime(setup.filters ?? [])
   }
@@ -306,6 +309,7 @@ export class Rig implements Notes {
       chain,
       { match: this.#setup.match ?? (() => route) },
       this.#setup.gatherLimit ?? 1_000_000,
+      this.findCluster,
     )
   }
 

@@ -170,6 +170,7 @@ export class Relay implements DownstreamHandler, UpstreamHandler, ClientOwner {
   onRequest(exchange: Exchange, last: boolean): void {
     this.seen.push({ exchange, gone: null, failure: null, response: null })
     exchange.route = this.route
+    exchange.translation = this.route?.translation ?? null
     this.hook?.(exchange)
     if (exchange.state === ExchangeState.Finished || !this.forwards) return
     exchange.state = ExchangeState.Awaiting

@@ -37,7 +37,7 @@ export class BoltClientStream extends RpcClientStream<ClientStreamOwner> impleme
 
   protected prepare(exchange: Exchange, request: RequestHead): GatewayError | null {
     if (request instanceof BoltRequest) return null
-    const call = exchange.route?.translation?.call ?? null
+    const call = exchange.translation?.call ?? null
     if (call instanceof BoltCall) {
       this.call = call
       return null
@@ -61,7 +61,7 @@ export class BoltClientStream extends RpcClientStream<ClientStreamOwner> impleme
 
   #forward(exchange: Exchange, request: BoltRequest, bytes: Buffer, offset: number, end: number): void {
     const { owner } = this
-    const translation = exchange.route?.translation ?? null
+    const translation = exchange.translation
     if (translation !== null) rename(request, translation)
     this.isOneWay = request.isOneWay
     owner.begin(this, request.proto)

@@ -49,7 +49,7 @@ export class ClientStream extends RpcClientStream<ClientStreamOwner> {
     if (request.protocol === 'bolt') {
       return new GatewayError('FEATURE_UNSUPPORTED', 'a Bolt request cannot go to a Dubbo cluster')
     }
-    const call = exchange.route?.translation?.call ?? null
+    const call = exchange.translation?.call ?? null
     if (call === null) {
       const name = exchange.route?.name ?? ''
       return new GatewayError(
@@ -71,7 +71,7 @@ export class ClientStream extends RpcClientStream<ClientStreamOwner> {
       source = new DubboRequest(request.flag, bytes, offset, end)
       if (request.headers.isChanged) request.headers.repeatOn(source.headers)
     }
-    const translation = exchange.route?.translation ?? null
+    const translation = exchange.translation
     const renaming = translation === null ? null : rename(source, translation)
     if (renaming instanceof GatewayError) {
       this.endLater(renaming)

@@ -143,7 +143,7 @@ function ownTarget(request: RequestHead): string {
 
 /** A request of another protocol, by the rules of its route. */
 function writeTranslated(wire: Wire, request: RequestHead, exchange: Exchange, plan: RequestPlan): void {
-  const translation = exchange.route?.translation ?? null
+  const translation = exchange.translation
   const method = translation?.method || 'POST'
   const target = translation?.path ? configuredTarget(translation.path) : ownTarget(request)
   const authority = isAuthorityText(request.authority) ? request.authority : endpointHost(exchange)

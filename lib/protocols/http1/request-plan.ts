@@ -36,6 +36,6 @@ export function planRequest(
   // Once the body is here there is nothing left to ask for.
   plan.expects = !last && !exchange.requestEnded && gathered === null
   plan.closes = closes
-  plan.isHead = (isOwn ? request.method : exchange.route?.translation?.method) === 'HEAD'
+  plan.isHead = (isOwn ? request.method : exchange.translation?.method) === 'HEAD'
   return plan
 }

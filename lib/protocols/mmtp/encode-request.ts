@@ -35,7 +35,7 @@ export function writeRequest(
   const budgetMs = remainingMs(exchange, request, nowMs)
   if (!(request instanceof MmtpRequest)) return writeOther(out, stream, exchange, request, last, budgetMs)
   if (request.hops === 0) return 'LOOP'
-  const operation = exchange.route?.translation?.operation ?? ''
+  const operation = exchange.translation?.operation ?? ''
   if (operation !== '' && operation !== request.operation) {
     return writeRenamed(out, stream, request, operation, last, budgetMs)
   }
@@ -78,6 +78,8 @@ function forward(
   const flags = forwardedFlags(request, last)
   writeHeader(buffer, at, FrameType.Request, flags, stream.id, metaLength, routeLength, hopsAndEncoding, 0)
   writeU32(buffer, at + HEADER_LENGTH, budgetMs)
+  buffer[at + HEADER_LENGTH + 4] = request.shard >> 8
+  buffer[at + HEADER_LENGTH + 5] = request.shard
   buffer[at + HEADER_LENGTH + 6] = request.marks
   finish(out, stream, buffer, at, end, last)
   return null
@@ -113,7 +115,7 @@ function writeOther(
   last: boolean,
   budgetMs: number,
 ): ErrorCode | null {
-  const operation = exchange.route?.translation?.operation || request.operation
+  const operation = exchange.translation?.operation || request.operation
   if (operation === '' || Buffer.byteLength(operation, 'latin1') > MAX_OPERATION_BYTES) return 'NO_ROUTE'
   const own = request instanceof OutgoingRequest ? request : null
   const contentEncoding = request.headers.get('content-encoding') ?? ''

@@ -23,11 +23,12 @@ export class MmtpRequest extends PlainRequest implements RequestHead {
   readonly headers = new MmtpHeaders()
   declare readonly bodyLength: number
   declare readonly budgetMs: number
-  /** User shard 0–99, 0xFFFE unsharded, 0xFFFF unknown. */
-  declare readonly shard: number
+  /** User shard 0–99, 0xFFFE unsharded, 0xFFFF unknown. Assign to forward another one. */
+  declare shard: number
   /** See {@link RequestMark}; at the edge without what only the access layer may claim. */
-  declare readonly marks: number
-  declare readonly hops: number
+  declare marks: number
+  /** Hops left. Assign to forward fewer. */
+  declare hops: number
   declare readonly flags: number
   declare readonly metaLength: number
   declare readonly isOneWay: boolean

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { poolUsage } from '../../../lib/buffer/pools.ts'
 import { poisonReleasedSlabs } from '../../../lib/buffer/slab-pool.ts'
-import type { CallTarget, JsonRules, Route, TypeDescriptions } from '../../../lib/core/route.ts'
+import type { CallTarget, JsonRules, Translation, TypeDescriptions } from '../../../lib/core/route.ts'
 import type { BoltCall } from '../../../lib/protocols/bolt/call.ts'
 import { bolt } from '../../../lib/protocols/bolt/index.ts'
 import { draft } from '../../../lib/protocols/hessian/dialect.ts'
@@ -46,7 +46,7 @@ function operation(
   const head = new TestRequestHead({ method: 'POST', path: '/mgw.htm', headers })
   const exchange = exchangeFor(head)
   const call = bolt.compileCall!(target(parts), types)
-  exchange.route = { translation: { call, service: '', version: '', group: '' } } as unknown as Route
+  exchange.translation = { call, service: '', version: '', group: '' } as unknown as Translation
   exchange.traceId = 'trace-of-log'
   exchange.deadlineMs = exchange.startMs + 3000
   const seen = rig.handler.expect(exchange)

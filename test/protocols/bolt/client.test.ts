@@ -285,7 +285,7 @@ t.test('a route renames the service where both headers name it', (t) => {
   const gateway = proxy()
   const ask = (translation: Parameters<typeof route>[0], headers: readonly (readonly [string, string])[]) => {
     gateway.change = (exchange) => {
-      exchange.route = route(translation)
+      exchange.translation = route(translation).translation
     }
     const { headers: out } = sent(gateway, call({ headers }))
     return Object.fromEntries(out)

@@ -51,7 +51,7 @@ class Operation {
       CONTEXT.timeouts,
     )
     this.exchange.deadlineMs = 4_000
-    this.exchange.route = routeTo({ call })
+    this.exchange.translation = routeTo({ call }).translation
     relay.onResponse = (_exchange, response, last) => {
       this.response = response
       if (last) this.exchange.state = ExchangeState.Finished

@@ -6,7 +6,6 @@ import { poisonReleasedSlabs } from '../../../lib/buffer/slab-pool.ts'
 import type { ServerCodecOptions } from '../../../lib/core/codec.ts'
 import type { Exchange } from '../../../lib/core/exchange.ts'
 import type { RequestHead, ResponseHead } from '../../../lib/core/message.ts'
-import type { Route } from '../../../lib/core/route.ts'
 import { answer, closeAll, cuts, finish, MiniProxy, ServerLog } from '../../support/http1-wire.ts'
 
 poisonReleasedSlabs(true)
@@ -312,7 +311,7 @@ function forwardForeign(request: Foreign, translation: { method: string; path: s
   const exchange = Object.create(log.exchange, {
     request: { value: request },
     endpoint: { value: 'unix:/run/x.sock' },
-    route: { value: { translation } as unknown as Route },
+    translation: { value: translation },
     requestBody: { value: null },
     requestEnded: { value: false },
   }) as Exchange
