@@ -4,16 +4,18 @@ import type { Filter, FilterDefinition, FilterServices } from '../core/filter.ts
 import type { Headers } from '../core/message.ts'
 import { Sampler } from './sampler.ts'
 import {
+  addMade,
   isSofaRpcId,
   isSofaTraceId,
-  type MadeIds,
   parseTraceParent,
+  RPC_ID_BYTES,
   SofaTraceIds,
   spanIdOf,
+  TRACE_ID_BYTES,
   TraceParentPool,
   traceIdOf,
 } from './trace-ids.ts'
-import { boltCarrier, dubboCarrier, type TraceCarrier } from './trace-rpc.ts'
+import { BOLT_IDS, boltCarrier, DubboContexts, dubboCarrier, type TraceCarrier } from './trace-rpc.ts'
 
 /** Options of `trace-context`. */
 export const traceContextSchema = {
@@ -73,6 +75,7 @@ class TraceContext implements Filter {
   readonly #sampled = new TraceParentPool('01')
   readonly #unsampled = new TraceParentPool('00')
   readonly #sofaIds: SofaTraceIds
+  readonly #dubboContexts: DubboContexts
 
   constructor(options: Options, services: FilterServices) {
     const formats = options.formats ?? ['w3c', 'sofa']
@@ -83,6 +86,7 @@ class TraceContext implements Filter {
     this.#trust = options.trust ?? true
     this.#sampler = options.sample === undefined || options.sample === 1 ? null : new Sampler(options.sample)
     this.#sofaIds = new SofaTraceIds(services.clock)
+    this.#dubboContexts = new DubboContexts(services.clock)
   }
 
   onRequest(exchange: Exchange): void {
@@ -92,7 +96,30 @@ class TraceContext implements Filter {
     if (!this.#hasSofa) return
     if (protocol === 'http1') this.#applySofa(exchange, headers, isTrusted, HTTP_TRACE_ID, HTTP_RPC_ID)
     else if (protocol === 'mmtp') this.#applySofa(exchange, headers, isTrusted, MMTP_TRACE_ID, MMTP_RPC_ID)
-    else this.#applyRpc(exchange, headers, isTrusted, protocol === 'bolt' ? boltCarrier : dubboCarrier)
+    else if (protocol === 'bolt') this.#applyBolt(exchange, headers, isTrusted)
+    else this.#applyDubbo(exchange, headers, isTrusted)
+  }
+
+  /** Ids that are as they should be are left where they are: nobody may ever read them. */
+  #applyBolt(exchange: Exchange, headers: Headers, isTrusted: boolean): void {
+    const tracePlace = isTrusted ? placeOf(headers, BOLT_IDS.traceId, TRACE_ID_BYTES) : -1
+    const rpcPlace = tracePlace < 0 ? -1 : placeOf(headers, BOLT_IDS.rpcId, RPC_ID_BYTES)
+    if (rpcPlace < 0) {
+      this.#applyRpc(exchange, headers, isTrusted, boltCarrier)
+      return
+    }
+    exchange.leaveRpcIdAt(rpcPlace)
+    if (this.#isSofaFirst || exchange.traceId === '') exchange.leaveTraceIdAt(tracePlace)
+  }
+
+  #applyDubbo(exchange: Exchange, headers: Headers, isTrusted: boolean): void {
+    const made = exchange.traceId === '' ? this.#dubboContexts.addTo(headers) : null
+    if (made === null) {
+      this.#applyRpc(exchange, headers, isTrusted, dubboCarrier)
+      return
+    }
+    exchange.traceId = made
+    exchange.rpcId = '0'
   }
 
   /** An RPC whose ids came is left as it is, so that it can be forwarded as it is. */
@@ -151,8 +178,6 @@ class TraceContext implements Filter {
   }
 }
 
-/** Adds an id that was just made. Adding spares the search for old values, where the caller knows that there are none. */
-function addMade(headers: Headers, name: string, id: string, ids: MadeIds): void {
-  if (headers.addMade === undefined) headers.add(name, id)
-  else headers.addMade(name, id, ids.bytes, ids.position)
+function placeOf(headers: Headers, name: string, idBytes: Uint8Array): number {
+  return headers.placeOfId === undefined ? -1 : headers.placeOfId(name, idBytes)
 }

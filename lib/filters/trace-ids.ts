@@ -1,6 +1,7 @@
 /** Makes and checks trace ids: W3C Trace Context and SOFATracer. */
 import { randomFillSync, randomInt } from 'node:crypto'
 import { networkInterfaces } from 'node:os'
+import type { Headers } from '../core/message.ts'
 import type { Clock } from '../core/services.ts'
 
 const HEX = Buffer.from('0123456789abcdef')
@@ -17,6 +18,12 @@ export interface MadeIds {
   /** Spells the id that was made last, from `position` on, until the next one is made. */
   readonly bytes: Buffer
   readonly position: number
+}
+
+/** Adds what `ids` made last. That spares the search for old values, where the caller knows that there are none. */
+export function addMade(headers: Headers, name: string, id: string, ids: MadeIds): void {
+  if (headers.addMade === undefined) headers.add(name, id)
+  else headers.addMade(name, id, ids.bytes, ids.position)
 }
 
 /**
@@ -114,17 +121,36 @@ export function parseTraceParent(header: string): TraceParent | null {
   return { traceId, spanId, header: `00-${traceId}-${spanId}-0${sampled}` }
 }
 
-const SOFA_TRACE_ID = /^[0-9a-zA-Z_-]{1,64}$/
-const SOFA_RPC_ID = /^[0-9a-zA-Z._-]{1,64}$/
+const LETTERS = 'abcdefghijklmnopqrstuvwxyz'
+const IN_TRACE_ID = `0123456789${LETTERS}${LETTERS.toUpperCase()}_-`
+const MAX_SOFA_ID = 64
+
+/** Holds 1 for each byte that may stand in a SOFATracer id. */
+export const TRACE_ID_BYTES = tableOf(IN_TRACE_ID)
+/** As {@link TRACE_ID_BYTES} for rpcIds. */
+export const RPC_ID_BYTES = tableOf(`${IN_TRACE_ID}.`)
+
+function tableOf(characters: string): Uint8Array {
+  const table = new Uint8Array(256)
+  for (const byte of Buffer.from(characters, 'latin1')) table[byte] = 1
+  return table
+}
 
 /** True for what a SOFATracer id may hold; its inner form is nobody's business. */
 export function isSofaTraceId(text: string): boolean {
-  return SOFA_TRACE_ID.test(text)
+  return isMadeOf(text, TRACE_ID_BYTES)
 }
 
 /** True for an rpcId such as `0.1.1`. */
 export function isSofaRpcId(text: string): boolean {
-  return SOFA_RPC_ID.test(text)
+  return isMadeOf(text, RPC_ID_BYTES)
+}
+
+function isMadeOf(text: string, table: Uint8Array): boolean {
+  const { length } = text
+  if (length === 0 || length > MAX_SOFA_ID) return false
+  for (let i = 0; i < length; i++) if (table[text.charCodeAt(i)] !== 1) return false
+  return true
 }
 
 const FIRST_COUNT = 1000
@@ -132,13 +158,16 @@ const LAST_COUNT = 9000
 
 const COUNT_DIGITS = 4
 
+/** Counts the ids of all makers, so that no two of them make the same. */
+let count = randomInt(FIRST_COUNT, LAST_COUNT)
+
 /** Makes SOFATracer ids: IPv4 as 8 hex digits, milliseconds, a counter from 1000 to 9000, the process id. */
 export class SofaTraceIds implements MadeIds {
   position = 0
   readonly #clock: Clock
-  readonly #address: string
-  readonly #pid: string
-  #count = randomInt(FIRST_COUNT, LAST_COUNT)
+  /** What stands before the time, and behind the counter. */
+  readonly #front: string
+  readonly #back: string
   #lastMs = 0
   /** {@link CUT_TOGETHER} ids of the last millisecond, one behind the other. */
   #bytes: Buffer = Buffer.alloc(0)
@@ -147,11 +176,17 @@ export class SofaTraceIds implements MadeIds {
   #text = ''
   #cut = 0
 
-  /** `address` is the node's IPv4 address. */
-  constructor(clock: Clock, address: string = ownAddress(), pid: number = process.pid) {
+  /** `address` is the node's IPv4 address. `before` and `after` are ASCII that stands around each id. */
+  constructor(
+    clock: Clock,
+    address: string = ownAddress(),
+    pid: number = process.pid,
+    before = '',
+    after = '',
+  ) {
     this.#clock = clock
-    this.#address = hexAddress(address)
-    this.#pid = String(pid)
+    this.#front = before + hexAddress(address)
+    this.#back = pid + after
   }
 
   get bytes(): Buffer {
@@ -181,8 +216,8 @@ export class SofaTraceIds implements MadeIds {
   /** Counts up in the first `ids` places and gives them as one string. */
   #write(ids: number): string {
     for (let record = 0; record < ids * this.#length; record += this.#length) {
-      this.#count = this.#count >= LAST_COUNT ? FIRST_COUNT : this.#count + 1
-      let rest = this.#count
+      count = count >= LAST_COUNT ? FIRST_COUNT : count + 1
+      let rest = count
       for (let at = record + this.#countAt + COUNT_DIGITS - 1; at >= record + this.#countAt; at--) {
         this.#bytes[at] = 0x30 + (rest % 10)
         rest = (rest / 10) | 0
@@ -193,8 +228,8 @@ export class SofaTraceIds implements MadeIds {
 
   #beginMillisecond(now: number): void {
     this.#lastMs = now
-    const prefix = this.#address + now
-    const id = `${prefix}0000${this.#pid}`
+    const prefix = this.#front + now
+    const id = `${prefix}0000${this.#back}`
     this.#bytes = Buffer.from(id.repeat(CUT_TOGETHER), 'latin1')
     this.#length = id.length
     this.#countAt = prefix.length

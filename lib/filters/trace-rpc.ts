@@ -1,5 +1,7 @@
 /** Where SOFATracer's ids stand in the headers of RPCs (docs/filters.md). */
 import type { Headers } from '../core/message.ts'
+import type { Clock } from '../core/services.ts'
+import { addMade, SofaTraceIds } from './trace-ids.ts'
 
 /** Reads and writes the ids of one protocol's requests. */
 export interface TraceCarrier {
@@ -30,6 +32,9 @@ const TRACE_ID = 'tcid'
 const RPC_ID = 'spid'
 const PARENT_ID = 'pspid'
 
+/** SOFARPC's headers that hold an id and nothing else. */
+export const BOLT_IDS = { traceId: BOLT_TRACE_ID.written, rpcId: BOLT_RPC_ID.written }
+
 /** SOFARPC over Bolt: a header pair for each id, or one context with all of them. */
 export const boltCarrier: TraceCarrier = {
   traceId: (headers) =>
@@ -52,6 +57,27 @@ export const dubboCarrier: TraceCarrier = {
     const context = headers.get(DUBBO_CONTEXT.key) ?? ''
     headers.set(DUBBO_CONTEXT.written, contextWith(context, traceId, rpcId))
   },
+}
+
+const BEFORE_ID = `${TRACE_ID}=`
+const BEHIND_ID = `&${RPC_ID}=0&${PARENT_ID}=&sample=true&`
+
+/** Makes the contexts of Dubbo requests that came without one. They are flat strings: joined ones cost more to make, and are flattened when they are checked or written. */
+export class DubboContexts {
+  readonly #made: SofaTraceIds
+
+  constructor(clock: Clock) {
+    this.#made = new SofaTraceIds(clock, undefined, undefined, BEFORE_ID, BEHIND_ID)
+  }
+
+  /** Adds a context with the rpcId 0 and returns its trace id; null when one came. */
+  addTo(headers: Headers): string | null {
+    if (headers.has(DUBBO_CONTEXT.key)) return null
+    const made = this.#made
+    const context = made.next()
+    addMade(headers, DUBBO_CONTEXT.written, context, made)
+    return context.substring(BEFORE_ID.length, context.length - BEHIND_ID.length)
+  }
 }
 
 /** One part of a serialised span context, `tcid=…&spid=…&pspid=…&sample=true&…`; null when it has none of that name. */

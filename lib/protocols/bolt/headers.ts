@@ -14,6 +14,7 @@ const checkedNames = new Set<string>()
 const MAX_CHECKED_NAMES = 1024
 const NAME = /^[!-~]+$/
 const FORBIDDEN_IN_VALUE = /[\r\n\0]/
+const MAX_ID_BYTES = 64
 
 /** Something that can be written as a header block. */
 export interface HeaderBlock {
@@ -145,14 +146,32 @@ export class BoltHeaders extends HeaderTable implements HeaderBlock {
     return -1
   }
 
+  placeOfId(name: string, idBytes: Uint8Array): number {
+    if (this.added !== null && this.#isAdded(name, 0)) return -1
+    const index = this.#findLast(name)
+    if (index < 0) return -1
+    const { bytes, base, fields } = this
+    const at = index * FIELD_STRIDE
+    const start = base + (fields[at + 2] as number)
+    const end = base + (fields[at + 3] as number)
+    if (start === end || end - start > MAX_ID_BYTES) return -1
+    for (let i = start; i < end; i++) if (idBytes[bytes[i] as number] !== 1) return -1
+    return index
+  }
+
+  textAt(place: number): string {
+    return place < this.count ? this.valueAt(place) : ''
+  }
+
   /** Index of the pair that won when the message came, whatever was changed since; -1 when there was none. `key` is as SOFARPC writes it. */
   indexAsCame(key: string): number {
     const { fields, bytes, base } = this
     const { length } = key
+    const spelled = spellingOf(key)
     for (let i = this.count - 1; i >= 0; i--) {
       const at = i * FIELD_STRIDE
       const start = fields[at] as number
-      if ((fields[at + 1] as number) - start === length && isExactly(bytes, base + start, key)) return i
+      if ((fields[at + 1] as number) - start === length && holds(bytes, base + start, spelled)) return i
     }
     return -1
   }
@@ -234,11 +253,12 @@ export class BoltHeaders extends HeaderTable implements HeaderBlock {
   #findLast(name: string): number {
     const { fields, bytes, base } = this
     const { length } = name
+    const spelled = spellingOf(name)
     for (let i = this.count - 1; i >= 0; i--) {
       const at = i * FIELD_STRIDE
       const start = fields[at] as number
       if ((fields[at + 1] as number) - start !== length || fields[at + 4] === KIND_REMOVED) continue
-      if (spells(bytes, base + start, name)) return i
+      if (holds(bytes, base + start, spelled) || spells(bytes, base + start, name)) return i
     }
     return -1
   }
@@ -297,6 +317,25 @@ function textOf(bytes: Buffer, start: number, end: number): string {
 /** Whether the bytes at `at` spell the ASCII `text`. The caller has compared the lengths. Names differ at their end. */
 export function isExactly(bytes: Buffer, at: number, text: string): boolean {
   for (let i = text.length - 1; i >= 0; i--) if (bytes[at + i] !== text.charCodeAt(i)) return false
+  return true
+}
+
+/** The bytes of names that somebody looked for: comparing these takes a third of the time that the names' characters take. */
+const spellings = new Map<string, Uint8Array>()
+
+function spellingOf(name: string): Uint8Array {
+  return spellings.get(name) ?? spell(name)
+}
+
+function spell(name: string): Uint8Array {
+  const bytes = Buffer.from(name)
+  if (spellings.size < MAX_CHECKED_NAMES) spellings.set(name, bytes)
+  return bytes
+}
+
+/** As {@link isExactly}, for a name from {@link spellingOf}. One beyond ASCII has more bytes than its length, and the last of them differ from the length that follows a name. */
+function holds(bytes: Buffer, at: number, spelled: Uint8Array): boolean {
+  for (let i = spelled.length - 1; i >= 0; i--) if (bytes[at + i] !== spelled[i]) return false
   return true
 }
 

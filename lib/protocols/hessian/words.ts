@@ -29,10 +29,21 @@ export function isAscii(bytes: Uint8Array, at: number, stop: number): boolean {
     return true
   }
   if (bytes !== viewed) look(bytes)
+  const words = view
   const last = base + stop - 4
-  for (let i = base + at; i < last; i += 4) if ((view.getInt32(i, true) & HIGH_BITS) !== 0) return false
+  let i = base + at
+  for (; i < last - 12; i += 16) {
+    const bits =
+      words.getInt32(i, true) |
+      words.getInt32(i + 4, true) |
+      words.getInt32(i + 8, true) |
+      words.getInt32(i + 12, true)
+    if ((bits & HIGH_BITS) !== 0) return false
+  }
   // The last word may overlap the one before it.
-  return (view.getInt32(last, true) & HIGH_BITS) === 0
+  let bits = words.getInt32(last, true)
+  for (; i < last; i += 4) bits |= words.getInt32(i, true)
+  return (bits & HIGH_BITS) === 0
 }
 
 /** The view over the memory of `bytes`; `bytes.byteOffset` is where they begin in it. */
