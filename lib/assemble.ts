@@ -69,6 +69,7 @@ export function clusterOptions(config: ClusterConfig, { app, cell }: Config['nod
     queueTimeoutMs: config.limits.queueTimeout,
     maxConnections: config.limits.connections,
     sharedConnections: config.connectionsPerEndpoint,
+    sharing: config.sharing,
     maxPending: config.limits.pending,
     dnsRefreshMs: config.dns.refresh,
   }
@@ -86,9 +87,15 @@ export interface RouteParts {
   protocol(cluster: string): ProtocolName
   /** Finds or makes the stats of a route by its name. */
   stats(name: string): ScopeStats
+  /** The stats of a route that had a request under an earlier configuration, else null. */
+  readonly usedStats?: (name: string) => ScopeStats | null
 }
 
-/** A route ready to serve. Its stats are made by the first exchange, so that thousands of routes cost nothing. */
+/**
+ * A route ready to serve. Its stats are made by the first exchange, so that thousands of routes cost nothing; those that are there
+ * are taken at once. Routes share their `pick` functions. Both are for the first exchange after a swap: a function that it has
+ * not met, or code that never ran, would throw away the optimised code of the whole request path.
+ */
 class CompiledRoute implements Route {
   readonly name: string
   readonly index: number
@@ -101,14 +108,17 @@ class CompiledRoute implements Route {
   readonly translation: Route['translation']
   readonly hashKey: Route['hashKey']
   readonly chain: unknown
+  readonly #destinations: Destinations
   readonly #makeStats: (name: string) => ScopeStats
-  #stats: ScopeStats | null = null
+  #stats: ScopeStats | null
 
   constructor(name: string, config: RouteConfig, parts: RouteParts) {
     const { to, rewrite } = config
     this.name = name
     this.index = parts.index
-    this.pick = to.redirect === null ? destinationPicker(config, parts) : null
+    this.#destinations = destinationsOf(to, parts)
+    const pick = this.#destinations.only === null ? CompiledRoute.#weighted : CompiledRoute.#only
+    this.pick = to.redirect === null ? pick : null
     this.redirect = to.redirect === null ? null : compileRedirect(to.redirect, config.match.path)
     this.timeoutMs = config.timeout
     this.perTryTimeoutMs = config.perTryTimeout
@@ -119,11 +129,20 @@ class CompiledRoute implements Route {
     this.hashKey = config.hashKey === undefined ? null : hashKeyReader(config.hashKey, parts.fields)
     this.chain = parts.chain
     this.#makeStats = parts.stats
+    this.#stats = parts.usedStats?.(name) ?? null
   }
 
   get stats(): ScopeStats {
     this.#stats ??= this.#makeStats(this.name)
     return this.#stats
+  }
+
+  static readonly #only = function (this: CompiledRoute): Destination {
+    return this.#destinations.only as Destination
+  }
+
+  static readonly #weighted = function (this: CompiledRoute): Destination {
+    return (this.#destinations.weighted as WeightedChoice<Destination>).pick()
   }
 }
 
@@ -154,15 +173,18 @@ export function compileCall(target: CallTarget, protocol: ProtocolName, types: T
   return compile(target, types)
 }
 
-function destinationPicker(config: RouteConfig, parts: RouteParts): (exchange: Exchange) => Destination {
-  const choices = config.to.clusters.map(({ cluster, weight }) => ({
-    weight,
-    target: parts.cluster(cluster),
-  }))
+/** Where a route leads: to one cluster or by weight; both are null for a redirect. */
+interface Destinations {
+  readonly only: Destination | null
+  readonly weighted: WeightedChoice<Destination> | null
+}
+
+function destinationsOf({ clusters, redirect }: TargetConfig, parts: RouteParts): Destinations {
+  if (redirect !== null) return { only: null, weighted: null }
+  const choices = clusters.map(({ cluster, weight }) => ({ weight, target: parts.cluster(cluster) }))
   const [first] = choices
-  if (choices.length === 1 && first !== undefined) return () => first.target
-  const weighted = new WeightedChoice(choices)
-  return () => weighted.pick()
+  if (choices.length === 1 && first !== undefined) return { only: first.target, weighted: null }
+  return { only: null, weighted: new WeightedChoice(choices) }
 }
 
 function hashKeyReader(field: string, context: FieldContext): (exchange: Exchange) => string {

@@ -24,6 +24,8 @@ export interface CompileContext extends ChainContext {
   readonly turns: Turns
   cluster(name: string): Destination
   routeStats(name: string): ScopeStats
+  /** Null for a route that had no request yet. */
+  usedRouteStats(name: string): ScopeStats | null
 }
 
 /** A configuration ready to serve. */
@@ -151,6 +153,7 @@ function* routeEntries(
     fields: context.services('routes'),
     cluster: (name: string) => context.cluster(name),
     stats: (name: string) => context.routeStats(name),
+    usedStats: (name: string) => context.usedRouteStats(name),
   }
   const names = new RouteNames()
   for (const [index, route] of config.routes.entries()) {

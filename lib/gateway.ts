@@ -7,7 +7,7 @@ import { type Compiled, compileRuntime } from './compile.ts'
 import type { Config } from './config/config.ts'
 import { checksumOf, locateFindings } from './config/load.ts'
 import { type FileResult, loadFile, loadInWorker, readConfigFile } from './config/load-file.ts'
-import { loadInSteps } from './config/load-steps.ts'
+import { type KnownConfig, loadInSteps } from './config/load-steps.ts'
 import { ConfigError, comparePlaces, describeProblem } from './config/problem.ts'
 import { createTurns, NO_TURNS } from './config/turns.ts'
 import { type ConfigWatch, watchConfig } from './config/watch.ts'
@@ -36,6 +36,8 @@ import { VERSION } from './version.ts'
 export interface Serving {
   readonly config: Config
   readonly checksum: string
+  /** Null when there was something to say about it. */
+  readonly known: KnownConfig | null
   readonly loadedAt: string
   readonly version: number
   readonly runtime: Runtime
@@ -168,7 +170,7 @@ export class Gateway {
       throw error
     }
     this.phase = 'ready'
-    this.#afterStart = setTimeout(() => this.log.prepare(), PREPARE_AFTER_MS)
+    this.#afterStart = setTimeout(() => this.#prepareLater(), PREPARE_AFTER_MS)
     this.#afterStart.unref()
     const { checksum } = this.serving
     if (this.#options.isWatching)
@@ -202,6 +204,14 @@ export class Gateway {
 
   // — configuration ——————————————————————————————————————————————————————————————————————————————
 
+  /** The first change would otherwise be read by code that never ran: 4 ms at a stretch. */
+  #prepareLater(): void {
+    this.log.prepare()
+    const { known } = this.serving
+    if (known === null || !this.#options.isWatching) return
+    void loadInSteps(`${known.text}\n#`, CATALOG, createTurns(false), known)
+  }
+
   #reloadLater(why: string): void {
     this.log.info({ file: this.file }, `${why}, loading the configuration`)
     void this.reload()
@@ -226,11 +236,11 @@ export class Gateway {
 
   /** What there is to load; null when neither the file nor a filter module has changed. */
   async #load(): Promise<FileResult | null> {
-    const { checksum, config } = this.serving
+    const { checksum, config, known } = this.serving
     const text = await readConfigFile(this.file)
     if (checksumOf(text) === checksum)
       return this.userFilters.hasChanged ? { config, problems: [], checksum, text } : null
-    const result = await loadInSteps(text, CATALOG, createTurns())
+    const result = await loadInSteps(text, CATALOG, createTurns(), known)
     return result === null ? loadInWorker(this.file, CATALOG) : { ...result, text }
   }
 
@@ -283,6 +293,7 @@ export class Gateway {
       turns: this.#serving === null ? NO_TURNS : createTurns(),
       cluster: (name) => (clusters.get(name) as RunningCluster).part,
       routeStats: (name) => this.scopes.route(name),
+      usedRouteStats: (name) => this.scopes.routeIfUsed(name),
     })
     if (outcome.runtime !== null) return outcome
     const found = locateFindings(result.text, outcome.findings)
@@ -324,6 +335,7 @@ export class Gateway {
     this.#serving = {
       config,
       checksum: result.checksum,
+      known: result.problems.length > 0 ? null : { text: result.text, config },
       loadedAt: new Date().toISOString(),
       version,
       runtime,

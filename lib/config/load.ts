@@ -1,7 +1,7 @@
 /** Loads a configuration: reads the text, checks everything, fills in defaults. */
 import { createHash } from 'node:crypto'
-import type { Config, FilterCatalog } from './config.ts'
-import { Draft } from './draft.ts'
+import type { Config, FilterCatalog, RouteConfig } from './config.ts'
+import { Draft, type DraftRoute } from './draft.ts'
 import { comparePlaces, type Finding, type Problem } from './problem.ts'
 import { checkFilters } from './rules-filters.ts'
 import { checkClusters, checkListeners } from './rules-network.ts'
@@ -10,7 +10,7 @@ import { checkTypes } from './rules-types.ts'
 import { configSchema } from './schema.ts'
 import { type SchemaNode, SchemaWalk } from './schema-walk.ts'
 import { Source } from './source.ts'
-import { spellOut } from './spell-out.ts'
+import { spellOut, spellOutRoute } from './spell-out.ts'
 
 /** What came of a text. */
 export interface LoadResult {
@@ -59,10 +59,28 @@ export function hasErrors(problems: readonly Problem[]): boolean {
   return problems.some(({ severity }) => severity === 'error')
 }
 
-/** The loaded form of a parsed text; null when there is anything to say about it, be it a warning. */
-export function loadValue(value: unknown, catalog: FilterCatalog): Config | null {
-  const { loaded, findings } = checkValue(value, catalog)
-  return findings.length === 0 ? spellOut(loaded) : null
+/** A configuration without its routes, which are loaded some at a time. */
+export interface RouteLoader {
+  /** Everything else; it has no routes. */
+  readonly base: Config
+  /** The loaded form of some routes; null when there is anything to say about them, be it a warning. That names may be taken is not looked at. */
+  load(routes: readonly unknown[]): readonly RouteConfig[] | null
+}
+
+/** Loads the parsed text `rest`, which has no routes; null when there is anything to say about it, be it a warning. */
+export function loadRest(rest: object, catalog: FilterCatalog): RouteLoader | null {
+  const { loaded, findings } = checkValue(rest, catalog)
+  if (findings.length > 0) return null
+  const chain = checkFilters(new Draft(loaded, []), catalog)
+  const load = (value: readonly unknown[]): readonly RouteConfig[] | null => {
+    const walk = new SchemaWalk(['routes'])
+    const routes = walk.walk(configSchema.properties.routes as SchemaNode, value) as readonly DraftRoute[]
+    if (walk.findings.length > 0) return null
+    const draft = new Draft({ ...loaded, routes }, [])
+    checkRoutes(draft, chain, catalog)
+    return draft.findings.length > 0 ? null : routes.map(spellOutRoute)
+  }
+  return { base: spellOut(loaded), load }
 }
 
 function checkValue(

@@ -192,6 +192,13 @@ export const clusterSchema = {
       1,
       1024,
     ),
+    sharing: {
+      type: 'string',
+      enum: ['all', 'caller'],
+      default: 'all',
+      description:
+        'Who shares a connection to an endpoint: everybody, or the requests of one connection to meshgate only; those that meshgate translates count as one.',
+    },
     dns: {
       type: 'object',
       description: 'Host names of endpoints.',

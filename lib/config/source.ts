@@ -108,13 +108,18 @@ export class Source {
  * where `yaml` takes 4, but it knows no positions: whatever it does not take, `yaml` reads again and explains.
  */
 export function parseUsual(text: string): unknown {
-  if (UNUSUAL.test(text)) return undefined
+  if (isUnusual(text)) return undefined
   try {
     const { CORE_SCHEMA, load: parse } = load('js-yaml') as typeof JsYaml
     return parse(text, { schema: CORE_SCHEMA }) ?? null
   } catch {
     return undefined
   }
+}
+
+/** Whether a part of a text means something else, or nothing, without the rest: it may hold an alias, a tag or the end of a document. */
+export function isUnusual(text: string): boolean {
+  return UNUSUAL.test(text)
 }
 
 function offsetOf(

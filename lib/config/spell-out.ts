@@ -64,7 +64,8 @@ function spellOutCluster(cluster: DraftCluster): ClusterConfig {
   })
 }
 
-function spellOutRoute(route: DraftRoute): RouteConfig {
+/** The loaded form of one route without findings. */
+export function spellOutRoute(route: DraftRoute): RouteConfig {
   return Object.freeze({
     ...route,
     match: spellOutMatch(route.match),

@@ -20,14 +20,19 @@ export interface Turns {
 /** For work that nobody has to wait for, such as that of a start. */
 export const NO_TURNS: Turns = { rest: () => null }
 
-/** For work while requests run. Each piece of work has its own. */
-export function createTurns(): Turns {
-  return new ShortTurns()
+/** For work while requests run. Each piece of work has its own. With `isHolding` false the process may end meanwhile. */
+export function createTurns(isHolding = true): Turns {
+  return new ShortTurns(isHolding)
 }
 
 class ShortTurns implements Turns {
+  readonly #isHolding: boolean
   readonly #beganMs = performance.now()
   #startedMs = this.#beganMs
+
+  constructor(isHolding: boolean) {
+    this.#isHolding = isHolding
+  }
 
   rest(): Promise<void> | null {
     const now = performance.now()
@@ -36,7 +41,7 @@ class ShortTurns implements Turns {
   }
 
   async #pause(pauseMs: number): Promise<void> {
-    await sleep(pauseMs)
+    await sleep(pauseMs, undefined, { ref: this.#isHolding })
     this.#startedMs = performance.now()
   }
 }

@@ -2,11 +2,12 @@
 import type net from 'node:net'
 import { slabs } from '../buffer/pools.ts'
 import type { Slab } from '../buffer/slab-pool.ts'
-import type { Codec, PeerInfo, Wire } from '../core/codec.ts'
+import type { Codec, Wire } from '../core/codec.ts'
 import type { Logger, TimerEntry } from '../core/services.ts'
 import type { OnRead } from './adopt.ts'
 import type { Flushable, Loop } from './loop.ts'
 import { Output } from './output.ts'
+import { Peer } from './peer.ts'
 import { firstReadBuffer, ReadSlot } from './reads.ts'
 
 /** Output queued beyond this makes a connection not writable. */
@@ -64,7 +65,7 @@ export class Connection implements Wire, Flushable, TimerEntry {
   readonly id = nextId++
   readonly socket: net.Socket
   readonly createdMs: number
-  peer: PeerInfo
+  peer: Peer
   position = 0
   timerPrevious: TimerEntry | null = null
   timerNext: TimerEntry | null = null
@@ -260,6 +261,7 @@ export class Connection implements Wire, Flushable, TimerEntry {
     const codec = this.#codec
     if (codec !== null) this.#guard(() => codec.onClose(this.#error))
     this.#owner.onConnectionClosed(this)
+    this.peer.onClose()
   }
 
   #deliver(buffer: Buffer, length: number): void {
@@ -358,11 +360,11 @@ function onSocketClose(this: net.Socket): void {
 }
 
 /** Addresses must be asked for while the socket is open. */
-function peerOf(socket: net.Socket): PeerInfo {
-  return {
-    remoteAddress: socket.remoteAddress ?? '',
-    remotePort: socket.remotePort ?? 0,
-    localAddress: socket.localAddress ?? '',
-    localPort: socket.localPort ?? 0,
-  }
+function peerOf(socket: net.Socket): Peer {
+  return new Peer(
+    socket.remoteAddress ?? '',
+    socket.remotePort ?? 0,
+    socket.localAddress ?? '',
+    socket.localPort ?? 0,
+  )
 }

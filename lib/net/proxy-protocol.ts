@@ -3,8 +3,9 @@
  * first byte that tells the addresses of the connection a load balancer accepted.
  */
 import net from 'node:net'
-import type { Codec, PeerInfo } from '../core/codec.ts'
+import type { Codec } from '../core/codec.ts'
 import type { Connection } from './connection.ts'
+import { Peer } from './peer.ts'
 
 /** `required` closes connections without the header; `optional` serves them under the address they came from. */
 export type ProxyProtocolMode = 'off' | 'optional' | 'required'
@@ -20,7 +21,7 @@ export type ProxyHeader =
   | { readonly kind: 'incomplete' }
   | { readonly kind: 'absent' }
   | { readonly kind: 'invalid'; readonly reason: string }
-  | { readonly kind: 'header'; readonly length: number; readonly peer: PeerInfo | null }
+  | { readonly kind: 'header'; readonly length: number; readonly peer: Peer | null }
 
 const INCOMPLETE: ProxyHeader = { kind: 'incomplete' }
 const ABSENT: ProxyHeader = { kind: 'absent' }
@@ -55,7 +56,7 @@ function parseV1(bytes: Buffer): ProxyHeader {
   if (net.isIP(source) !== family || net.isIP(target) !== family)
     return invalid('version 1 line has a bad address')
   if (!isPort(sourcePort) || !isPort(targetPort)) return invalid('version 1 line has a bad port')
-  const peer = peerInfo(source, Number(sourcePort), target, Number(targetPort))
+  const peer = new Peer(source, Number(sourcePort), target, Number(targetPort))
   return { kind: 'header', length, peer }
 }
 
@@ -85,7 +86,7 @@ function inetPeer(bytes: Buffer, length: number, addressBytes: number): ProxyHea
   const source = formatIp(bytes.subarray(at, at + addressBytes))
   const target = formatIp(bytes.subarray(at + addressBytes, at + 2 * addressBytes))
   const ports = at + 2 * addressBytes
-  const peer = peerInfo(source, bytes.readUInt16BE(ports), target, bytes.readUInt16BE(ports + 2))
+  const peer = new Peer(source, bytes.readUInt16BE(ports), target, bytes.readUInt16BE(ports + 2))
   return { kind: 'header', length, peer }
 }
 
@@ -95,15 +96,6 @@ function formatIp(raw: Buffer): string {
   for (let i = 0; i < 16; i += 2) groups.push(raw.readUInt16BE(i).toString(16))
   // URL's parser compresses zeros in the canonical way (RFC 5952).
   return new URL(`http://[${groups.join(':')}]/`).hostname.slice(1, -1)
-}
-
-function peerInfo(
-  remoteAddress: string,
-  remotePort: number,
-  localAddress: string,
-  localPort: number,
-): PeerInfo {
-  return { remoteAddress, remotePort, localAddress, localPort }
 }
 
 function invalid(reason: string): ProxyHeader {

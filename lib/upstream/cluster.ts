@@ -9,12 +9,14 @@ import type {
 import { GatewayError } from '../core/errors.ts'
 import type { Exchange } from '../core/exchange.ts'
 import type { EndpointReport } from '../core/inspect.ts'
+import type { ProtocolName } from '../core/message.ts'
 import type { Destination } from '../core/route.ts'
 import type { ScopeStats } from '../core/services.ts'
 import { type Address, formatAddress } from '../net/address.ts'
 import type { Connection, NetContext } from '../net/connection.ts'
 import { type Balancer, type BalancerName, createBalancer } from './balancer.ts'
-import { Host, type HostContext } from './host.ts'
+import { Host } from './host.ts'
+import { LanedHost, type LanedHostContext } from './laned-host.ts'
 import { type Lookup, literalAddress, needsResolver, Resolver } from './resolver.ts'
 
 /** One endpoint as configured. */
@@ -36,6 +38,8 @@ export interface ClusterOptions {
   readonly maxConnections: number
   /** Connections that a multiplexed protocol opens to one address. */
   readonly sharedConnections: number
+  /** Whose streams share a connection: everybody's, or those of one caller's connection. */
+  readonly sharing: 'all' | 'caller'
   /** Exchanges that may wait for a connection, over all endpoints. */
   readonly maxPending: number
   readonly dnsRefreshMs: number
@@ -49,15 +53,18 @@ export interface ClusterServices {
   readonly lookup: Lookup
 }
 
+/** One resolved address. */
+type AnyHost = Host | LanedHost
+
 /** A configured endpoint and the hosts its name stands for. */
 interface Endpoint {
   readonly options: EndpointOptions
   readonly resolver: Resolver | null
-  hosts: Host[]
+  hosts: AnyHost[]
 }
 
 /** See the file's head. Lives on when a new configuration describes it alike. */
-export class Cluster implements Destination, HostContext {
+export class Cluster implements Destination, LanedHostContext {
   readonly name: string
   readonly stats: ScopeStats
   readonly options: ClusterOptions
@@ -67,8 +74,8 @@ export class Cluster implements Destination, HostContext {
   queued = 0
   readonly #endpoints: Endpoint[]
   /** Hosts whose address is gone and whose last exchanges run. */
-  readonly #leaving = new Set<Host>()
-  #balancer: Balancer<Host>
+  readonly #leaving = new Set<AnyHost>()
+  #balancer: Balancer<AnyHost>
 
   constructor(options: ClusterOptions, services: ClusterServices) {
     this.name = options.name
@@ -78,6 +85,10 @@ export class Cluster implements Destination, HostContext {
     this.handler = services.handler
     this.#endpoints = options.endpoints.map((endpoint) => this.#createEndpoint(endpoint, services))
     this.#balancer = createBalancer(options.balancer, this.hosts())
+  }
+
+  get protocolName(): ProtocolName {
+    return this.options.protocol.name
   }
 
   get isMultiplexed(): boolean {
@@ -119,7 +130,7 @@ export class Cluster implements Destination, HostContext {
   }
 
   /** A second attempt goes elsewhere when there is an elsewhere. */
-  #otherThan(tried: Host): Host {
+  #otherThan(tried: AnyHost): AnyHost {
     const others = this.hosts().filter((host) => host !== tried && host.weight > 0)
     const usable = others.filter((host) => host.isUsable)
     const choice = usable.length > 0 ? usable : others
@@ -131,7 +142,7 @@ export class Cluster implements Destination, HostContext {
   }
 
   /** Every host of every endpoint. */
-  hosts(): Host[] {
+  hosts(): AnyHost[] {
     return this.#endpoints.flatMap((endpoint) => endpoint.hosts)
   }
 
@@ -174,12 +185,17 @@ export class Cluster implements Destination, HostContext {
     this.queued += change
   }
 
+  #createHost(address: Address, weight: number): AnyHost {
+    const isShared = this.options.sharing === 'all'
+    return isShared ? new Host(address, weight, this) : new LanedHost(address, weight, this)
+  }
+
   #createEndpoint(options: EndpointOptions, services: ClusterServices): Endpoint {
     if (!needsResolver(options.address)) {
       return {
         options,
         resolver: null,
-        hosts: [new Host(literalAddress(options.address), options.weight, this)],
+        hosts: [this.#createHost(literalAddress(options.address), options.weight)],
       }
     }
     const { loop, log } = services.net
@@ -199,7 +215,7 @@ export class Cluster implements Destination, HostContext {
     endpoint.hosts = (endpoint.resolver as Resolver).addresses.map((address) => {
       const host = known.get(formatAddress(address))
       known.delete(formatAddress(address))
-      return host ?? new Host(address, endpoint.options.weight, this)
+      return host ?? this.#createHost(address, endpoint.options.weight)
     })
     this.#balancer = createBalancer(this.options.balancer, this.hosts())
     for (const host of this.#leaving) if (host.connections.size === 0) this.#leaving.delete(host)
@@ -210,6 +226,6 @@ export class Cluster implements Destination, HostContext {
   }
 }
 
-function sum(hosts: readonly Host[], read: (host: Host) => number): number {
+function sum(hosts: readonly AnyHost[], read: (host: AnyHost) => number): number {
   return hosts.reduce((total, host) => total + read(host), 0)
 }

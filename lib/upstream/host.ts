@@ -8,10 +8,7 @@ import type { TimerEntry } from '../core/services.ts'
 import { type Address, formatAddress } from '../net/address.ts'
 import type { Connection, ConnectionOwner, NetContext } from '../net/connection.ts'
 import { type DialFailure, type Dialler, type Dialling, dial, isPooledDial } from '../net/dial.ts'
-
-/** A host that failed to connect is avoided this long, doubled for each further failure. */
-const COOL_DOWN_MS = 100
-const MAX_COOL_DOWN_MS = 5000
+import { CoolDown } from './cool-down.ts'
 
 /** What a connection has to offer. */
 const Room = {
@@ -56,7 +53,6 @@ export class Host implements ClientOwner, ConnectionOwner, Dialler, TimerEntry {
   /** The address as text: what `exchange.endpoint` and the logs show. */
   readonly name: string
   weight: number
-  connectFailures = 0
   readonly connections = new Map<Connection, ClientCodec>()
   readonly #context: HostContext
   /** Open codecs. */
@@ -65,20 +61,36 @@ export class Host implements ClientOwner, ConnectionOwner, Dialler, TimerEntry {
   readonly #ready: ClientCodec[] = []
   readonly #waiting = new Queue<Waiting>()
   readonly #dials = new Set<Dialling>()
-  #failuresInRow = 0
-  #avoidUntilMs = 0
+  readonly #coolDown: CoolDown
   #isClosed = false
 
-  constructor(address: Address, weight: number, context: HostContext) {
+  /** Hosts of one address may share a `coolDown`. */
+  constructor(address: Address, weight: number, context: HostContext, coolDown: CoolDown = new CoolDown()) {
     this.address = address
     this.name = formatAddress(address)
     this.weight = weight
     this.#context = context
+    this.#coolDown = coolDown
   }
 
   /** False while connecting fails. */
   get isUsable(): boolean {
-    return this.#avoidUntilMs === 0 || this.#context.net.loop.now() >= this.#avoidUntilMs
+    return !this.#coolDown.isOn(this.#context.net.loop)
+  }
+
+  /** Connections that could not be opened, ever. */
+  get connectFailures(): number {
+    return this.#coolDown.failures
+  }
+
+  /** Connections and those under way. */
+  get taken(): number {
+    return this.connections.size + this.#dials.size
+  }
+
+  /** Connections that may be opened beside those that are. */
+  protected get spare(): number {
+    return this.#context.maxConnections - this.taken
   }
 
   /** Exchanges that run here or wait for a connection. */
@@ -103,7 +115,7 @@ export class Host implements ClientOwner, ConnectionOwner, Dialler, TimerEntry {
       return new GatewayError('UPSTREAM_OVERFLOW', `${this.name}: the queue is full`)
     if (this.#isClosed) return new GatewayError('NO_ENDPOINT', `${this.name} was removed`)
     this.#enqueue(exchange)
-    this.#dialIfNeeded()
+    this.dialIfNeeded()
     return null
   }
 
@@ -165,14 +177,11 @@ export class Host implements ClientOwner, ConnectionOwner, Dialler, TimerEntry {
       if (room === Room.Opening) {
         this.#codecs.set(codec, Room.None)
         this.#failOpened()
-      } else this.#dialIfNeeded()
+      } else this.dialIfNeeded()
       return
     }
     if (room !== Room.Ready) {
-      if (room === Room.Opening) {
-        this.#failuresInRow = 0
-        this.#avoidUntilMs = 0
-      }
+      if (room === Room.Opening) this.#coolDown.onConnected()
       this.#codecs.set(codec, Room.Ready)
       this.#ready.push(codec)
     }
@@ -202,10 +211,7 @@ export class Host implements ClientOwner, ConnectionOwner, Dialler, TimerEntry {
   }
 
   #failConnecting(error: GatewayError): void {
-    this.connectFailures++
-    this.#failuresInRow++
-    const coolDownMs = Math.min(COOL_DOWN_MS * 2 ** (this.#failuresInRow - 1), MAX_COOL_DOWN_MS)
-    this.#avoidUntilMs = this.#context.net.loop.now() + coolDownMs
+    this.#coolDown.onFailed(this.#context.net.loop.now())
     // While other connections live the rest of the queue will be served by them; not by a shared one that drains.
     const serving = this.#context.isMultiplexed ? this.#reusable() : this.connections.size
     this.#failWaiting(error, serving > 0 || this.#dials.size > 0 ? 1 : Infinity)
@@ -219,7 +225,7 @@ export class Host implements ClientOwner, ConnectionOwner, Dialler, TimerEntry {
     if (room === Room.Ready) this.#unready(codec)
     this.#codecs.delete(codec)
     if (room === Room.Opening) this.#failOpened()
-    this.#dialIfNeeded()
+    this.dialIfNeeded()
   }
 
   #unready(codec: ClientCodec): void {
@@ -256,13 +262,12 @@ export class Host implements ClientOwner, ConnectionOwner, Dialler, TimerEntry {
   }
 
   /** Every waiting exchange has a dial under way, as far as the limits go; a shared connection serves all of them. */
-  #dialIfNeeded(): void {
+  dialIfNeeded(): void {
     if (this.#isClosed || this.#waiting.length === 0) return
-    const { isMultiplexed, sharedConnections, maxConnections } = this.#context
+    const { isMultiplexed, sharedConnections } = this.#context
     const dials = this.#dials.size
-    const room = maxConnections - this.connections.size - dials
     const wanted = isMultiplexed ? sharedConnections - this.#reusable() - dials : this.#waiting.length - dials
-    for (let count = Math.min(wanted, room); count > 0; count--) {
+    for (let count = Math.min(wanted, this.spare); count > 0; count--) {
       const { connectTimeoutMs, net } = this.#context
       this.#dials.add(dial(this.address, connectTimeoutMs, net, this, this))
     }
@@ -270,10 +275,9 @@ export class Host implements ClientOwner, ConnectionOwner, Dialler, TimerEntry {
 
   /** True when a connection could be opened for one exchange more: to wait for it is not to wait for a free one. */
   #mayDial(): boolean {
-    const { isMultiplexed, sharedConnections, maxConnections } = this.#context
-    const dials = this.#dials.size
-    if (this.#isClosed || this.connections.size + dials >= maxConnections) return false
-    return !isMultiplexed || this.#reusable() + dials < sharedConnections
+    if (this.#isClosed || this.spare <= 0) return false
+    const { isMultiplexed, sharedConnections } = this.#context
+    return !isMultiplexed || this.#reusable() + this.#dials.size < sharedConnections
   }
 
   /** Connections that may still open streams; one that drains does not count. */

@@ -138,3 +138,63 @@ t.test('thousands of routes leave room for others', async (t) => {
   t.equal(loaded?.config?.routes.length, 2000)
   t.ok(turns > 10, `${turns} turns`)
 })
+
+// — routes of the configuration that serves ——————————————————————————————————————————————————————————————
+
+const known = (text: string) => {
+  const { config } = loadConfig(text, CATALOG)
+  assert.ok(config)
+  return { text, config }
+}
+
+const route = (path: string, cluster = 'out') =>
+  `  - { match: { path: ${path} }, to: { cluster: ${cluster} } }\n`
+
+t.test('routes that are written as before are taken over, whatever stands around them', async (t) => {
+  const before = known(`${HEAD}routes:\n${route('/a')}${route('/b')}${route('/c')}`)
+  const [a, b, c] = before.config.routes
+  for (const [name, routes, kept] of [
+    ['nothing changed', route('/a') + route('/b') + route('/c'), [a, b, c]],
+    ['one changed', route('/a') + route('/x') + route('/c'), [a, null, c]],
+    ['one more', route('/x') + route('/a') + route('/b') + route('/c'), [null, a, b, c]],
+    ['one less', route('/a') + route('/c'), [a, c]],
+    ['another order', route('/c') + route('/a') + route('/b'), [c, a, b]],
+    ['a comment behind them', `${route('/a')}${route('/b')}${route('/c')}# the end\n`, [a, b, null]],
+  ] as const) {
+    const text = `${HEAD}routes:\n${routes}`
+    const stepped = await loadInSteps(text, CATALOG, NO_TURNS, before)
+    t.strictSame(stepped, loadConfig(text, CATALOG), name)
+    const taken = stepped?.config?.routes.map((each) => (before.config.routes.includes(each) ? each : null))
+    t.ok(
+      kept.every((each, i) => taken?.[i] === each),
+      `${name}: those that stayed`,
+    )
+  }
+})
+
+t.test('routes are read anew when what they rest on has changed', async (t) => {
+  const clusters = (endpoint: string) => HEAD.replace('127.0.0.1:9000', endpoint)
+  const before = known(`${HEAD}routes:\n${route('/a')}`)
+  const text = `${clusters('127.0.0.1:9001')}routes:\n${route('/a')}`
+  const stepped = await loadInSteps(text, CATALOG, NO_TURNS, before)
+  t.strictSame(stepped, loadConfig(text, CATALOG))
+  t.not(stepped?.config?.routes[0], before.config.routes[0])
+  const gone = `${HEAD.replace('name: out', 'name: other')}routes:\n${route('/a')}`
+  t.equal(await loadInSteps(gone, CATALOG, NO_TURNS, before), null, 'the cluster is gone')
+})
+
+t.test('a known text in an unusual form lends nothing', async (t) => {
+  const anchored = known(
+    `${HEAD}routes:\n  - &a { match: { path: /a }, to: { cluster: out } }\n  - *a\n${route('/b')}`,
+  )
+  const text = `${HEAD}routes:\n  - *a\n${route('/b')}`
+  t.equal(await loadInSteps(text, CATALOG, NO_TURNS, anchored), null)
+})
+
+t.test('a name that is taken is seen among routes that were taken over', async (t) => {
+  const named = '  - { name: x, match: {}, to: { cluster: out } }\n'
+  const before = known(`${HEAD}routes:\n${named}`)
+  t.equal(await loadInSteps(`${HEAD}routes:\n${named}${named}`, CATALOG, NO_TURNS, before), null)
+  const other = named.replace('{}', '{ path: /a }')
+  t.equal(await loadInSteps(`${HEAD}routes:\n${named}${other}`, CATALOG, NO_TURNS, before), null)
+})

@@ -610,3 +610,26 @@ if (isPooled) {
     "the same holds with 'data' events in place of pooled reads",
   )
 }
+
+t.test('those who watch a peer are told once, when its connection is closed', async (t) => {
+  const listener = await listen(context)
+  new RawClient(listener.port)
+  await until(() => listener.peers.length === 1, 'the connection')
+  const { connection, codec } = listener.peers[0] as Peer
+  const told: string[] = []
+  const watcher = (name: string) => ({
+    onPeerGone: () => void told.push(`${name} after ${codec.count('close')} close`),
+  })
+  const gone = watcher('gone')
+  connection.peer.watch(watcher('first'))
+  connection.peer.watch(watcher('second'))
+  connection.peer.watch(gone)
+  connection.peer.unwatch(gone)
+  connection.destroy()
+  await until(() => connection.isClosed, 'the close')
+  t.same(told, ['first after 1 close', 'second after 1 close'])
+  connection.peer.onClose()
+  t.equal(told.length, 2)
+  await listener.close()
+  await noTimers()
+})

@@ -1,17 +1,19 @@
 import net from 'node:net'
 import t, { type Test } from 'tap'
 import { poolUsage } from '../../lib/buffer/pools.ts'
-import type { UpstreamHandler, UpstreamStream } from '../../lib/core/codec.ts'
+import type { PeerInfo, UpstreamHandler, UpstreamStream } from '../../lib/core/codec.ts'
 import type { GatewayError } from '../../lib/core/errors.ts'
 import { Exchange, ExchangeState } from '../../lib/core/exchange.ts'
+import type { ProtocolName } from '../../lib/core/message.ts'
 import { parseAddress } from '../../lib/net/address.ts'
 import { Loop } from '../../lib/net/loop.ts'
+import { Peer } from '../../lib/net/peer.ts'
 import { mmtp } from '../../lib/protocols/mmtp/index.ts'
 import { makeStats } from '../../lib/testing-exchange.ts'
 import { TestDownstream, TestRequestHead } from '../../lib/testing-messages.ts'
 import { Cluster, type ClusterOptions } from '../../lib/upstream/cluster.ts'
 import { ManualLoop, makeContext, turn, until } from '../net/support.ts'
-import { LineServer, lineProtocol } from './line-protocol.ts'
+import { type LineRequest, LineServer, lineProtocol } from './line-protocol.ts'
 
 const CODEC = {
   maxHeadBytes: 0,
@@ -55,6 +57,7 @@ class Bench implements UpstreamHandler {
         queueTimeoutMs: 0,
         maxConnections: 100,
         sharedConnections: 1,
+        sharing: 'all',
         maxPending: 100,
         dnsRefreshMs: 5000,
         ...rest,
@@ -64,10 +67,14 @@ class Bench implements UpstreamHandler {
   }
 
   /** Starts an exchange; gives what `open` gave. */
-  start(path: string): { exchange: Exchange; result: UpstreamStream | GatewayError | null } {
-    const head = new TestRequestHead({ path })
+  start(
+    path: string,
+    peer: PeerInfo = PEER,
+    protocol: ProtocolName = 'http1',
+  ): { exchange: Exchange; result: UpstreamStream | GatewayError | null } {
+    const head = new TestRequestHead({ path, protocol })
     const timeouts = { onExchangeTimer: () => {} }
-    const exchange = new Exchange(head, new TestDownstream(), PEER, LISTENER, 0, timeouts)
+    const exchange = new Exchange(head, new TestDownstream(), peer, LISTENER, 0, timeouts)
     return { exchange, result: this.open(exchange) }
   }
 
@@ -584,4 +591,126 @@ t.test('destroy closes the connections of hosts that left, too', async (t) => {
   await until(() => server.sockets.size === 0, 'the connection to be closed')
   t.match(bench.failed, [['/held', 'UPSTREAM_RESET']])
   await server.close()
+})
+
+// — a connection of their own for every caller ———————————————————————————————————————————————————————————
+
+/** Paths of the requests that each connection carried. */
+function pathsBySocket(server: LineServer): string[][] {
+  const paths = new Map<net.Socket, string[]>()
+  for (const { socket, path } of server.requests) paths.set(socket, [...(paths.get(socket) ?? []), path])
+  return [...paths.values()].map((list) => list.sort())
+}
+
+function caller(port: number): Peer {
+  return new Peer('127.0.0.1', port, '127.0.0.1', 80)
+}
+
+t.test('sharing: caller', async (t) => {
+  const one = caller(1)
+  const other = caller(2)
+
+  await t.test('no two callers share a connection, translated requests share one', async (t) => {
+    const { server, at } = await serve()
+    const bench = new Bench({ at: [at], protocol: lineProtocol(100), sharing: 'caller' })
+    bench.start('/a1', one)
+    bench.start('/b1', other)
+    bench.start('/t1', caller(3), 'mmtp')
+    await bench.settled(3)
+    // A copy of the addresses is another caller: the object stands for the connection.
+    bench.start('/c', caller(1))
+    bench.start('/a2', one)
+    bench.start('/t2', caller(4), 'mmtp')
+    bench.start('/b2', other)
+    await bench.settled(7)
+    t.same(pathsBySocket(server).sort(), [['/a1', '/a2'], ['/b1', '/b2'], ['/c'], ['/t1', '/t2']])
+    t.match(bench.cluster.report(), [{ connections: 4, active: 0 }])
+    await bench.close(t)
+    await server.close()
+  })
+
+  await t.test('a caller that goes takes its connection along', async (t) => {
+    const { server, at } = await serve()
+    const bench = new Bench({ at: [at], protocol: lineProtocol(100), sharing: 'caller' })
+    const gone = caller(1)
+    server.onLine = (request) => {
+      if (request.path !== '/runs') server.answer(request)
+    }
+    bench.start('/done', gone)
+    bench.start('/other', other)
+    await bench.settled(2)
+    bench.start('/runs', gone)
+    await until(() => server.requests.length === 3, 'the request')
+    gone.onClose()
+    t.match(bench.cluster.report(), [{ connections: 2, active: 1 }], 'what runs is finished')
+    server.answer(server.requests[2] as LineRequest)
+    await bench.settled(3)
+    await until(() => server.sockets.size === 1, 'the close')
+    bench.start('/still', other)
+    await bench.settled(4)
+    t.equal(server.accepted, 2)
+    t.same(bench.failed, [])
+    await bench.close(t)
+    await server.close()
+  })
+
+  await t.test('a request that waits when its caller goes is sent', async (t) => {
+    const { server, at } = await serve()
+    const bench = new Bench({ at: [at], protocol: lineProtocol(100), sharing: 'caller' })
+    const gone = caller(1)
+    bench.start('/one-way', gone)
+    gone.onClose()
+    await bench.settled(1)
+    t.same(bench.done, ['/one-way'])
+    await bench.close(t)
+    await server.close()
+  })
+
+  await t.test('all callers together keep the limit of connections', async (t) => {
+    const { server, at } = await serve()
+    const bench = new Bench({
+      at: [at],
+      protocol: lineProtocol(100),
+      sharing: 'caller',
+      maxConnections: 1,
+    })
+    const gone = caller(1)
+    bench.start('/a', gone)
+    await bench.settled(1)
+    const { exchange } = bench.start('/given-up', caller(3))
+    bench.start('/b', other)
+    t.equal(bench.cluster.queued, 2)
+    bench.cluster.abandon(exchange)
+    t.equal(bench.cluster.queued, 1)
+    gone.onClose()
+    await bench.settled(2)
+    t.same(bench.done, ['/a', '/b'], 'the place of one that is gone is taken')
+    await bench.close(t)
+    await server.close()
+  })
+
+  await t.test('a connection that the process closed is opened again', async (t) => {
+    const { server, at } = await serve()
+    const bench = new Bench({ at: [at], protocol: lineProtocol(100), sharing: 'caller' })
+    bench.start('/a', one)
+    await bench.settled(1)
+    for (const socket of server.sockets) socket.end()
+    await until(() => bench.cluster.report()[0]?.connections === 0, 'the close')
+    bench.start('/b', one)
+    await bench.settled(2)
+    t.same(bench.done, ['/a', '/b'])
+    await bench.close(t)
+    await server.close()
+  })
+
+  await t.test('an address that refuses one caller is avoided for all', async (t) => {
+    const { server, at, port } = await serve()
+    const bench = new Bench({ at: [at], protocol: lineProtocol(100), sharing: 'caller' })
+    await server.close()
+    bench.start('/a', one)
+    await bench.settled(1)
+    t.match(bench.failed, [['/a', 'UPSTREAM_CONNECT_FAILED', `127.0.0.1:${port}`]])
+    t.match(bench.cluster.report(), [{ connectFailures: 1, isUsable: false, connections: 0 }])
+    await bench.close(t)
+  })
 })
