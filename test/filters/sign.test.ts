@@ -294,7 +294,7 @@ t.test('signatures made by openssl', needsOpenssl, async (t) => {
   })
 
   t.test('runs algorithms of one’s own, from a module or handed over', async (t) => {
-    const module = path.join(folder, 'my-sign.ts')
+    const module = path.join(folder, 'my-sign.mts')
     writeFileSync(path.join(folder, 'package.json'), '{"type":"module"}')
     writeFileSync(
       module,
