@@ -47,6 +47,9 @@ interface Outcome {
 let passed = 0
 let failed = 0
 
+/** Optional: it reads MessagePack faster where it could be built, and nothing misses it where scripts are not run. */
+const OPTIONAL_SCRIPTS = new Set(['node_modules/msgpackr-extract'])
+
 try {
   await run()
 } finally {
@@ -96,9 +99,6 @@ async function checkFiles(): Promise<void> {
   )
   assert.match(readFileSync(join(installed, 'dist', 'main.js'), 'utf8'), /^#!\/usr\/bin\/env node\n/)
 }
-
-/** Optional: it reads MessagePack faster where it could be built, and nothing misses it where scripts are not run. */
-const OPTIONAL_SCRIPTS = new Set(['node_modules/msgpackr-extract'])
 
 async function checkDependencies(): Promise<void> {
   const lock = JSON.parse(readFileSync(join(project, 'package-lock.json'), 'utf8'))
