@@ -3,6 +3,7 @@ import { type Dialect, Op } from './dialect.ts'
 import { DEFAULT_LIMITS, HessianError, type HessianLimits } from './limits.ts'
 import {
   checkLength,
+  Ends,
   longName,
   noSuchClass,
   noSuchSlot,
@@ -18,18 +19,6 @@ import {
 } from './structure.ts'
 import { skipUnits, truncated } from './text.ts'
 import { HIGH_BITS, viewOf } from './words.ts'
-
-/** How a container ends. */
-const Ends = {
-  /** With its last element. */
-  Counted: 0,
-  /** With a mark behind its last element (draft). */
-  CountedMark: 1,
-  /** A list, with a mark at any place. */
-  Mark: 2,
-  /** A map, with a mark in place of a key. */
-  MarkAtKey: 3,
-} as const
 
 /** Elements left in a container that ends with a mark: more than any limit, and even, so that keys stand at even counts. */
 const OPEN = 0x4000_0000

@@ -3,6 +3,18 @@ import { type Dialect, Op } from './dialect.ts'
 import { HessianError } from './limits.ts'
 import { truncated } from './text.ts'
 
+/** How a container ends. */
+export const Ends = {
+  /** With its last element. */
+  Counted: 0,
+  /** With a mark behind its last element (draft). */
+  CountedMark: 1,
+  /** A list, with a mark at any place. */
+  Mark: 2,
+  /** A map, with a mark in place of a key. */
+  MarkAtKey: 3,
+} as const
+
 /**
  * Returns the int at `at`, which counts something or is an index. Only the forms of an int will do, and no negative
  * one; `sizeWidth` gives the bytes it took.

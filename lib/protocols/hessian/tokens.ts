@@ -4,6 +4,7 @@ import { DEFAULT_LIMITS, HessianError, type HessianLimits } from './limits.ts'
 import { HessianCursor } from './prefix.ts'
 import {
   checkLength,
+  Ends,
   longName,
   noSuchClass,
   noSuchSlot,
@@ -19,15 +20,6 @@ import {
 } from './structure.ts'
 import { decodeUnits, skipUnits } from './text.ts'
 import { ClassDef } from './values.ts'
-
-/** How a container ends; see `HessianSkipper`. */
-const Ends = {
-  Counted: 0,
-  CountedMark: 1,
-  Mark: 2,
-  /** A map whose key comes next. */
-  MarkAtKey: 3,
-} as const
 
 /**
  * Reads a stream piece by piece: the tables of one stream and a place within its containers. Not used by itself:

@@ -1,4 +1,5 @@
 /** The dialler's role: sends requests and takes their responses. */
+import { Reports } from '../../buffer/reports.ts'
 import type {
   ClientCodec,
   ClientCodecOptions,
@@ -52,8 +53,7 @@ export class MmtpClient extends MmtpConnection implements ClientCodec, ClientStr
   /** The peer sent GOAWAY: nothing may be begun any more. */
   #isGone = false
   /** Streams that have something to tell once the running call is over. */
-  #reports: ClientStream[] = []
-  readonly #runReports = (): void => this.#report()
+  readonly #reports = new Reports()
 
   /** Sends HELLO at once. `own` is what it announces. */
   constructor(
@@ -117,14 +117,7 @@ export class MmtpClient extends MmtpConnection implements ClientCodec, ClientStr
   }
 
   reportLater(stream: ClientStream): void {
-    if (this.#reports.length === 0) queueMicrotask(this.#runReports)
-    this.#reports.push(stream)
-  }
-
-  #report(): void {
-    const reports = this.#reports
-    this.#reports = []
-    for (const stream of reports) stream.report()
+    this.#reports.later(stream)
   }
 
   // — frames —————————————————————————————————————————————————————————————————————————————————————

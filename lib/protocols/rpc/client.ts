@@ -1,5 +1,6 @@
 /** The dialling side of a connection: opens streams and finds those that answers belong to. */
 import { IdTable } from '../../buffer/id-table.ts'
+import { Reports } from '../../buffer/reports.ts'
 import type {
   ClientCodec,
   ClientCodecOptions,
@@ -42,8 +43,7 @@ export abstract class RpcClient<Stream extends RpcClientStream>
   #lastId = -1
   #opened = 0
   /** Streams that have something to tell once the running call is over. */
-  #reports: RpcClientStream[] = []
-  readonly #runReports = (): void => this.#report()
+  readonly #reports = new Reports()
 
   protected constructor(
     wire: Wire,
@@ -102,21 +102,16 @@ export abstract class RpcClient<Stream extends RpcClientStream>
     if (stream.isClosed) return
     stream.isClosed = true
     if (stream.id !== 0) this.#streams.delete(stream.id)
+    const wasFull = this.capacity === 0
     this.activeStreams--
-    if (this.isOver) return
+    // Room beside room is no news; a connection that drains is always full.
+    if (!wasFull || this.isOver) return
     this.#owner.onCapacity(this)
     this.#closeIfDone()
   }
 
   reportLater(stream: RpcClientStream): void {
-    if (this.#reports.length === 0) queueMicrotask(this.#runReports)
-    this.#reports.push(stream)
-  }
-
-  #report(): void {
-    const reports = this.#reports
-    this.#reports = []
-    for (const stream of reports) stream.report()
+    this.#reports.later(stream)
   }
 
   // — answers ————————————————————————————————————————————————————————————————————————————————————
